@@ -1,0 +1,131 @@
+/** The words between the core and the world: what should happen (Decision) and what did (Outcome). */
+import type { EpochMs } from "./accesslog/record.ts";
+import type { Source } from "./net/cidr.ts";
+
+/** Learned normal, as used for one comparison. Rates are per second. */
+export interface BaselineSnapshot {
+  readonly at: EpochMs;
+  readonly mean: number;
+  readonly stddev: number;
+  /** Mean 4xx/5xx answers per second. */
+  readonly errorRate: number;
+  /** How many per-second (site) or per-source (sources) samples it was learned from. */
+  readonly samples: number;
+  readonly from: "floor" | "rolling" | "hour";
+  /** 0–23, only when `from` is "hour": the UTC hour of the slot. */
+  readonly hour?: number | undefined;
+}
+
+/** Which test fired: the two of the contract, or the fixed ceiling that guards the warm-up. */
+export type Reason = "z-score" | "rate-multiple" | "ceiling";
+
+/** Which stream of a source was measured: all its requests by cost, or its failures by meaning. */
+export type Stream = "requests" | "failures";
+
+/** Everything needed to explain a verdict without asking the detector again. */
+export interface Evidence {
+  readonly at: EpochMs;
+  readonly profile: "adaptive" | "contract";
+  readonly stream: Stream;
+  /** Length of the window that was measured. */
+  readonly windowMs: number;
+  /** Raw counts inside that window. */
+  readonly requests: number;
+  readonly errors: number;
+  /** Raw requests per second over the window: requests / window. */
+  readonly rate: number;
+  /** The rate that was compared (equals `rate` unless requests were weighted), per second. */
+  readonly comparedRate: number;
+  readonly baseline: BaselineSnapshot;
+  readonly zScore: number;
+  /** comparedRate / baseline.mean */
+  readonly multiple: number;
+  /** Thresholds in force for this comparison, tightening and trust included. */
+  readonly thresholds: { readonly zScore: number; readonly rateMultiple: number };
+  /** The compared rate at which the first of the tests fires, per second. */
+  readonly triggerRate: number;
+  readonly reasons: readonly Reason[];
+  readonly tightenedBy?: "error-surge" | undefined;
+  /** True when the source recently proved an account, which raised its thresholds. */
+  readonly trusted: boolean;
+  /** Most frequent first, at most 5. Paths are attacker text: escape on the way out. */
+  readonly topPaths: readonly { readonly path: string; readonly count: number }[];
+  /** Most frequent first, at most 5. */
+  readonly statuses: readonly { readonly status: number; readonly count: number }[];
+  /** Last user agent seen (attacker text), at most 200 characters. */
+  readonly userAgent?: string | undefined;
+}
+
+export interface SourceVerdict extends Evidence {
+  readonly scope: "source";
+  readonly source: Source;
+}
+
+export interface GlobalVerdict extends Evidence {
+  readonly scope: "global";
+  /** Distinct sources inside the window. */
+  readonly sources: number;
+  /** Busiest first, at most 5. */
+  readonly topSources: readonly { readonly source: Source; readonly count: number }[];
+}
+
+export type Verdict = SourceVerdict | GlobalVerdict;
+
+/** A ban a person asked for. `by` and `note` are shown, never executed. */
+export interface Manual {
+  readonly scope: "manual";
+  readonly at: EpochMs;
+  readonly by: string;
+  readonly note?: string | undefined;
+}
+
+/** A ban found in the kernel that nobody here remembers (a lost state file): kept until it ends. */
+export interface Adopted {
+  readonly scope: "adopted";
+  readonly at: EpochMs;
+}
+
+export interface Ban {
+  readonly source: Source;
+  /** Bans of this source so far, this one included. */
+  readonly banCount: number;
+  readonly since: EpochMs;
+  readonly until: EpochMs | "permanent";
+  readonly cause: SourceVerdict | Manual | Adopted;
+}
+
+export type UnbanWhy = "expired" | "manual" | "allowlisted";
+
+export type Alert =
+  /** The whole site is outside its normal. Nobody is blocked for it. */
+  | {
+      readonly type: "global-anomaly";
+      readonly state: "firing" | "still-firing" | "resolved";
+      readonly since: EpochMs;
+      readonly verdict: GlobalVerdict;
+    }
+  /** More bans in a minute than the breaker allows: single sources are not banned until it closes. */
+  | {
+      readonly type: "circuit-breaker";
+      readonly state: "open" | "closed";
+      readonly bansInMinute: number;
+      readonly limit: number;
+    }
+  /** A banned source's requests still reach the log. */
+  | { readonly type: "ban-ineffective"; readonly ban: Ban; readonly requests: number; readonly sinceBanMs: number };
+
+export type Decision =
+  | { readonly kind: "ban"; readonly at: EpochMs; readonly ban: Ban }
+  | { readonly kind: "unban"; readonly at: EpochMs; readonly ban: Ban; readonly why: UnbanWhy; readonly by?: string }
+  | { readonly kind: "alert"; readonly at: EpochMs; readonly alert: Alert }
+  | { readonly kind: "baseline"; readonly at: EpochMs; readonly site: BaselineSnapshot; readonly sources: BaselineSnapshot };
+
+/** What came of a decision. Audit, notifier and dashboard report outcomes, not intentions. */
+export interface Outcome {
+  readonly decision: Decision;
+  readonly result: "done" | "dry-run" | "failed";
+  /** When the effect was in force (or failed), wall clock. */
+  readonly at: EpochMs;
+  /** For a failure: operation, subject, cause and a hint, in one line. */
+  readonly detail?: string | undefined;
+}
