@@ -118,7 +118,12 @@ export type Decision =
   | { readonly kind: "ban"; readonly at: EpochMs; readonly ban: Ban }
   | { readonly kind: "unban"; readonly at: EpochMs; readonly ban: Ban; readonly why: UnbanWhy; readonly by?: string }
   | { readonly kind: "alert"; readonly at: EpochMs; readonly alert: Alert }
-  | { readonly kind: "baseline"; readonly at: EpochMs; readonly site: BaselineSnapshot; readonly sources: BaselineSnapshot };
+  | {
+      readonly kind: "baseline";
+      readonly at: EpochMs;
+      readonly site: BaselineSnapshot;
+      readonly sources: BaselineSnapshot;
+    };
 
 /** What came of a decision. Audit, notifier and dashboard report outcomes, not intentions. */
 export interface Outcome {

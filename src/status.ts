@@ -162,7 +162,13 @@ export interface SystemStatus {
     readonly droppedBytes: number;
     readonly droppedBySource: Readonly<Record<string, number>>;
   };
-  readonly slack: { readonly configured: boolean; readonly queued: number; readonly sent: number; readonly failed: number; readonly lastSentAt: EpochMs | null };
+  readonly slack: {
+    readonly configured: boolean;
+    readonly queued: number;
+    readonly sent: number;
+    readonly failed: number;
+    readonly lastSentAt: EpochMs | null;
+  };
   readonly auditPath: string;
   readonly health: readonly HealthCheck[];
   readonly allowlistRanges: number;

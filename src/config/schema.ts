@@ -31,11 +31,17 @@ const banDuration = z.union([z.literal("permanent"), duration("1s", "3650d")], {
 const source = z.string().transform((text, context): Source => {
   const parsed = parseSource(text.trim());
   if (parsed === null) {
-    context.addIssue({ code: "custom", message: `"${text}" is not an address or CIDR (write 203.0.113.9 or 2001:db8::/32)` });
+    context.addIssue({
+      code: "custom",
+      message: `"${text}" is not an address or CIDR (write 203.0.113.9 or 2001:db8::/32)`,
+    });
     return z.NEVER;
   }
   if (parsed === "0.0.0.0/0" || parsed === "::/0") {
-    context.addIssue({ code: "custom", message: `${parsed} would allow everybody; use detection.mode: watch-only to ban nobody` });
+    context.addIssue({
+      code: "custom",
+      message: `${parsed} would allow everybody; use detection.mode: watch-only to ban nobody`,
+    });
     return z.NEVER;
   }
   return parsed;
@@ -56,25 +62,43 @@ export function parseListen(text: string): { hostname: string; port: number } | 
 const positive = z.number().positive();
 const count = z.int().positive();
 const hook = z.enum(["raw/PREROUTING", "filter/INPUT", "filter/DOCKER-USER"]);
-const fieldNames = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).transform((v) => (Array.isArray(v) ? v : [v]));
+const fieldNames = z
+  .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+  .transform((v) => (Array.isArray(v) ? v : [v]));
 
 /** A section: unknown keys are errors, an absent section means its defaults. */
 function section<T extends z.ZodRawShape>(shape: T, meaning: string) {
-  return z.strictObject(shape).prefault({} as never).describe(meaning);
+  return z
+    .strictObject(shape)
+    .prefault({} as never)
+    .describe(meaning);
 }
 
 export const configSchema = z.strictObject({
   log: section(
     {
-      path: z.string().min(1).default("/var/log/nginx/hng-access.log").describe("Nginx's JSON access log. It need not exist yet."),
+      path: z
+        .string()
+        .min(1)
+        .default("/var/log/nginx/hng-access.log")
+        .describe("Nginx's JSON access log. It need not exist yet."),
       start: z.enum(["end", "beginning"]).default("end").describe("Where to begin in a log seen for the first time."),
       poll: duration("5ms", "10s").prefault("50ms").describe("Longest wait before new lines are read."),
-      max_line_bytes: z.int().min(1024).max(1_048_576).default(65_536).describe("Longer lines are skipped and counted."),
-      future_tolerance: duration("1s", "1h").prefault("60s").describe("A line dated further ahead than this is refused and counted."),
+      max_line_bytes: z
+        .int()
+        .min(1024)
+        .max(1_048_576)
+        .default(65_536)
+        .describe("Longer lines are skipped and counted."),
+      future_tolerance: duration("1s", "1h")
+        .prefault("60s")
+        .describe("A line dated further ahead than this is refused and counted."),
       fields: section(
         {
           source_ip: fieldNames.optional().describe("Name(s) of the client address field, besides the known aliases."),
-          timestamp: fieldNames.optional().describe("Name(s) of the time field: ISO 8601 or epoch seconds with milliseconds ($msec)."),
+          timestamp: fieldNames
+            .optional()
+            .describe("Name(s) of the time field: ISO 8601 or epoch seconds with milliseconds ($msec)."),
           method: fieldNames.optional().describe("Name(s) of the request method field."),
           path: fieldNames.optional().describe("Name(s) of the request target field; a whole request line works too."),
           status: fieldNames.optional().describe("Name(s) of the answer status field."),
@@ -91,24 +115,47 @@ export const configSchema = z.strictObject({
   ),
   detection: section(
     {
-      mode: z.enum(["enforce", "watch-only"]).default("enforce").describe("watch-only decides and tells without banning anyone."),
-      profile: z.enum(["adaptive", "contract"]).default("adaptive").describe("adaptive compares sources with this site's busy sources; contract is the plain rule."),
+      mode: z
+        .enum(["enforce", "watch-only"])
+        .default("enforce")
+        .describe("watch-only decides and tells without banning anyone."),
+      profile: z
+        .enum(["adaptive", "contract"])
+        .default("adaptive")
+        .describe("adaptive compares sources with this site's busy sources; contract is the plain rule."),
       window: duration("5s", "10m").prefault("60s").describe("Length of the sliding windows, global and per source."),
       z_score: positive.default(3).describe("A rate this many standard deviations above the mean is an anomaly."),
       rate_multiple: positive.default(5).describe("A rate this many times the mean is an anomaly."),
-      ceiling: positive.default(20).describe("Requests per second over a window that ban a source even during warm-up."),
-      max_sources: z.int().min(1000).max(5_000_000).default(200_000).describe("Most sources tracked at once; the quietest are shed and counted."),
+      ceiling: positive
+        .default(20)
+        .describe("Requests per second over a window that ban a source even during warm-up."),
+      max_sources: z
+        .int()
+        .min(1000)
+        .max(5_000_000)
+        .default(200_000)
+        .describe("Most sources tracked at once; the quietest are shed and counted."),
       error_surge: section(
         {
           multiple: positive.default(3).describe("A source's error rate this many times the baseline's is a surge."),
-          tighten: z.number().gt(0).max(1).default(0.5).describe("Both thresholds are multiplied by this during a surge."),
-          floor: positive.default(0.1).describe("Lowest baseline error rate, per second, that a source is compared with."),
+          tighten: z
+            .number()
+            .gt(0)
+            .max(1)
+            .default(0.5)
+            .describe("Both thresholds are multiplied by this during a surge."),
+          floor: positive
+            .default(0.1)
+            .describe("Lowest baseline error rate, per second, that a source is compared with."),
         },
         "Errors far above normal tighten a source's thresholds.",
       ),
       failures: section(
         {
-          enabled: z.boolean().default(true).describe("Also compare each source's failures (logins, probing) with their own baseline (adaptive)."),
+          enabled: z
+            .boolean()
+            .default(true)
+            .describe("Also compare each source's failures (logins, probing) with their own baseline (adaptive)."),
           per_minute: positive.default(12).describe("Failures in a minute that are an anomaly."),
           per_10_minutes: positive.default(48).describe("Failures in ten minutes that are an anomaly."),
         },
@@ -116,7 +163,9 @@ export const configSchema = z.strictObject({
       ),
       trust: section(
         {
-          duration: duration("0s", "30d").prefault("24h").describe("How long a proven login gives a source head-room; 0s turns trust off."),
+          duration: duration("0s", "30d")
+            .prefault("24h")
+            .describe("How long a proven login gives a source head-room; 0s turns trust off."),
           weight: z.number().gt(0).max(1).default(0.2).describe("What a trusted source's ordinary request counts."),
           failures: z.number().min(1).default(3).describe("A trusted source's failure limits are multiplied by this."),
         },
@@ -124,9 +173,13 @@ export const configSchema = z.strictObject({
       ),
       global: section(
         {
-          persistence: duration("0s", "10m").prefault("10s").describe("A site-wide anomaly must last this long before it alerts (adaptive)."),
+          persistence: duration("0s", "10m")
+            .prefault("10s")
+            .describe("A site-wide anomaly must last this long before it alerts (adaptive)."),
           min_sources: count.default(10).describe("Fewest sources that make a site-wide anomaly (adaptive)."),
-          repeat_every: duration("10s", "1d").prefault("10m").describe("Least time between two alerts about one anomaly."),
+          repeat_every: duration("10s", "1d")
+            .prefault("10m")
+            .describe("Least time between two alerts about one anomaly."),
         },
         "The alert for the whole site. It never blocks anyone.",
       ),
@@ -137,9 +190,17 @@ export const configSchema = z.strictObject({
     {
       history: duration("1m", "24h").prefault("30m").describe("How far back the rolling baseline looks."),
       recalculate_every: duration("1s", "1h").prefault("60s").describe("How often the baseline is recalculated."),
-      warm_up: duration("0s", "24h").prefault("5m").describe("Log time to learn from before the first ban; the ceiling guards meanwhile."),
+      warm_up: duration("0s", "24h")
+        .prefault("5m")
+        .describe("Log time to learn from before the first ban; the ceiling guards meanwhile."),
       hour_slot_samples: count.default(300).describe("Seconds the current hour's slot needs before it is preferred."),
-      spike_guard: z.number().min(1).default(10).describe("A second above this many times the mean is kept out of the baseline (adaptive: counted as this much)."),
+      spike_guard: z
+        .number()
+        .min(1)
+        .default(10)
+        .describe(
+          "A second above this many times the mean is kept out of the baseline (adaptive: counted as this much).",
+        ),
       floor: section(
         {
           mean: positive.default(1).describe("Lowest mean, requests per second."),
@@ -149,7 +210,9 @@ export const configSchema = z.strictObject({
       ),
       source_cap: section(
         {
-          mean: positive.default(3).describe("Highest mean of the busy-source baseline, so that it cannot be poisoned upwards."),
+          mean: positive
+            .default(3)
+            .describe("Highest mean of the busy-source baseline, so that it cannot be poisoned upwards."),
           stddev: positive.default(1.5).describe("Highest standard deviation of the busy-source baseline."),
         },
         "Limits of what the busy-source baseline may learn (adaptive).",
@@ -159,45 +222,100 @@ export const configSchema = z.strictObject({
   ),
   bans: section(
     {
-      durations: z.array(banDuration).min(1).max(20).prefault(["10m", "30m", "2h", "permanent"]).describe("Duration of the first, second, … ban of a source; the last one repeats."),
-      decay: duration("1h", "3650d").prefault("30d").describe("A source's offences are forgotten after this long without a new one."),
+      durations: z
+        .array(banDuration)
+        .min(1)
+        .max(20)
+        .prefault(["10m", "30m", "2h", "permanent"])
+        .describe("Duration of the first, second, … ban of a source; the last one repeats."),
+      decay: duration("1h", "3650d")
+        .prefault("30d")
+        .describe("A source's offences are forgotten after this long without a new one."),
       ipv6_prefix: z.int().min(32).max(128).default(64).describe("IPv6 sources are counted and banned by this prefix."),
-      max_active: z.int().min(100).max(1_000_000).default(65_536).describe("Most bans in force at once; further ones are refused and counted."),
+      max_active: z
+        .int()
+        .min(100)
+        .max(1_000_000)
+        .default(65_536)
+        .describe("Most bans in force at once; further ones are refused and counted."),
       circuit_breaker: section(
         {
-          bans_per_minute: count.default(100).describe("More bans than this in a minute stop the banning of single sources and raise an alert."),
+          bans_per_minute: count
+            .default(100)
+            .describe("More bans than this in a minute stop the banning of single sources and raise an alert."),
         },
         "Guard against banning half the world by mistake.",
       ),
     },
     "How long, how often and how many.",
   ),
-  allowlist: z.array(source).max(10_000).default([]).describe("Addresses and CIDRs that are never banned. Loopback, this host, its gateway, Docker bridges and live SSH peers always are."),
+  allowlist: z
+    .array(source)
+    .max(10_000)
+    .default([])
+    .describe(
+      "Addresses and CIDRs that are never banned. Loopback, this host, its gateway, Docker bridges and live SSH peers always are.",
+    ),
   firewall: section(
     {
-      backend: z.enum(["auto", "ipset", "iptables", "dry-run"]).default("auto").describe("auto takes ipset where it works, else plain iptables rules."),
-      hooks: z.array(hook).min(1).prefault(["raw/PREROUTING"]).describe("Chains our own chain is jumped to from. raw/PREROUTING also covers Docker's published ports."),
-      spare_ports: z.array(z.int().min(1).max(65_535)).optional().describe("TCP ports a ban never cuts; by default sshd's own port, or 22."),
-      timeout: duration("100ms", "1m").prefault("5s").describe("A firewall command that takes longer is killed and retried."),
-      proof_grace: duration("500ms", "1m").prefault("2s").describe("Requests of a banned source that begin later than this after the ban prove that it does not block."),
-      reconcile_every: duration("1s", "1h").prefault("30s").describe("How often the kernel's rules are compared with the bans and mended."),
-      snapshot_dir: z.string().default("/var/lib/anomaly-detector/snapshots").describe("Where a snapshot of the rules is written at each BAN and UNBAN; empty for none."),
+      backend: z
+        .enum(["auto", "ipset", "iptables", "dry-run"])
+        .default("auto")
+        .describe("auto takes ipset where it works, else plain iptables rules."),
+      hooks: z
+        .array(hook)
+        .min(1)
+        .prefault(["raw/PREROUTING"])
+        .describe("Chains our own chain is jumped to from. raw/PREROUTING also covers Docker's published ports."),
+      spare_ports: z
+        .array(z.int().min(1).max(65_535))
+        .optional()
+        .describe("TCP ports a ban never cuts; by default sshd's own port, or 22."),
+      timeout: duration("100ms", "1m")
+        .prefault("5s")
+        .describe("A firewall command that takes longer is killed and retried."),
+      proof_grace: duration("500ms", "1m")
+        .prefault("2s")
+        .describe("Requests of a banned source that begin later than this after the ban prove that it does not block."),
+      reconcile_every: duration("1s", "1h")
+        .prefault("30s")
+        .describe("How often the kernel's rules are compared with the bans and mended."),
+      snapshot_dir: z
+        .string()
+        .default("/var/lib/anomaly-detector/snapshots")
+        .describe("Where a snapshot of the rules is written at each BAN and UNBAN; empty for none."),
       snapshots_kept: count.max(100_000).default(200).describe("Oldest snapshots beyond this many are removed."),
-      flush_on_exit: z.boolean().default(false).describe("Remove all our rules on a clean stop. By default bans stay in the kernel and end on time."),
+      flush_on_exit: z
+        .boolean()
+        .default(false)
+        .describe("Remove all our rules on a clean stop. By default bans stay in the kernel and end on time."),
     },
     "What enforces a ban.",
   ),
   slack: section(
     {
-      webhook_file: z.string().optional().describe("File that holds the webhook URL. Also read: $CREDENTIALS_DIRECTORY/slack_webhook and $ANOMALY_DETECTOR_SLACK_WEBHOOK."),
+      webhook_file: z
+        .string()
+        .optional()
+        .describe(
+          "File that holds the webhook URL. Also read: $CREDENTIALS_DIRECTORY/slack_webhook and $ANOMALY_DETECTOR_SLACK_WEBHOOK.",
+        ),
       timeout: duration("1s", "1m").prefault("10s").describe("How long to wait for Slack's answer."),
-      queue: z.int().min(10).max(100_000).default(1000).describe("Most messages waiting; older ones are folded into a digest."),
+      queue: z
+        .int()
+        .min(10)
+        .max(100_000)
+        .default(1000)
+        .describe("Most messages waiting; older ones are folded into a digest."),
     },
     "Who is told.",
   ),
   audit: section(
     {
-      path: z.string().default("/var/log/anomaly-detector/audit.log").describe("Audit log; the same events stand as JSON lines in PATH.jsonl. Empty for none."),
+      path: z
+        .string()
+        .default("/var/log/anomaly-detector/audit.log")
+        .describe("Audit log; the same events stand as JSON lines in PATH.jsonl. Empty for none."),
     },
     "The record of what was done.",
   ),
@@ -210,20 +328,31 @@ export const configSchema = z.strictObject({
   dashboard: section(
     {
       enabled: z.boolean().default(true).describe("Serve the dashboard and the JSON API."),
-      listen: listen.default("127.0.0.1:8080").describe("Address and port. It is read-only and has no login: keep it on loopback."),
-      allowed_hosts: z.array(z.string().min(1)).default([]).describe("Host names, besides loopback's and the listening address, that a browser may use for it."),
+      listen: listen
+        .default("127.0.0.1:8080")
+        .describe("Address and port. It is read-only and has no login: keep it on loopback."),
+      allowed_hosts: z
+        .array(z.string().min(1))
+        .default([])
+        .describe("Host names, besides loopback's and the listening address, that a browser may use for it."),
     },
     "The page and the API.",
   ),
   control: section(
     {
-      socket: z.string().default("/run/anomaly-detector/control.sock").describe("Unix socket that status, bans, ban and unban speak to."),
+      socket: z
+        .string()
+        .default("/run/anomaly-detector/control.sock")
+        .describe("Unix socket that status, bans, ban and unban speak to."),
     },
     "The command line's way in.",
   ),
   logging: section(
     {
-      level: z.enum(["debug", "info", "warn", "error"]).default("info").describe("Least severity that is logged to standard output."),
+      level: z
+        .enum(["debug", "info", "warn", "error"])
+        .default("info")
+        .describe("Least severity that is logged to standard output."),
       requests: z.boolean().default(false).describe("Log every request that is read. Only for finding a fault."),
     },
     "The detector's own log.",
