@@ -1,0 +1,176 @@
+import type { EpochMs } from "../accesslog/record.ts";
+import type { BaselineSnapshot } from "../decision.ts";
+
+export interface BaselineSettings {
+  /** Seconds the rolling baseline looks back. */
+  readonly historySeconds: number;
+  /** Seconds the current hour's slot needs before it is preferred. */
+  readonly hourSlotSamples: number;
+  readonly spikeGuard: number;
+  readonly floorMean: number;
+  readonly floorStddev: number;
+  /** discard: a guarded second does not enter. winsorise: it enters as guard × mean. */
+  readonly guardBy: "discard" | "winsorise";
+}
+
+/** Fewest seconds before the guard acts or a learned value replaces the floor: fewer say nothing about spread. */
+const LEAST_SAMPLES = 10;
+/** Growth is believed after it has filled this many of the last minutes' seconds with at least this many sources each. */
+const GROWTH_SECONDS = 600;
+const GROWTH_SOURCES = 10;
+
+/** Sums over per-second counts, enough for mean and population standard deviation. */
+class Moments {
+  n = 0;
+  sum = 0;
+  squares = 0;
+  errors = 0;
+
+  add(count: number, errors: number, sign: 1 | -1): void {
+    this.n += sign;
+    this.sum += sign * count;
+    this.squares += sign * count * count;
+    this.errors += sign * errors;
+  }
+
+  get mean(): number {
+    return this.n === 0 ? 0 : this.sum / this.n;
+  }
+
+  get stddev(): number {
+    const mean = this.mean;
+    return this.n === 0 ? 0 : Math.sqrt(Math.max(0, this.squares / this.n - mean * mean));
+  }
+}
+
+/**
+ * Mean and standard deviation of the site's requests per second: over a rolling history, and per UTC hour.
+ * Idle seconds count as zero. Fed one closed second at a time; recalculated when told.
+ */
+export class Baseline {
+  #settings: BaselineSettings;
+  #counts: Float64Array;
+  #errors: Float64Array;
+  #head = 0;
+  #rolling = new Moments();
+  #hours: Moments[] = Array.from({ length: 24 }, () => new Moments());
+  /** Absolute hour the current slot belongs to; its slot restarts when a new hour begins. */
+  #hour = -1;
+  #snapshot: BaselineSnapshot;
+  /** Guarded seconds in a row's worth of evidence that the site has really grown. */
+  #grown = 0;
+  /** Seconds the spike guard kept out (or cut down). */
+  guarded = 0;
+
+  constructor(settings: BaselineSettings) {
+    this.#settings = settings;
+    this.#counts = new Float64Array(settings.historySeconds);
+    this.#errors = new Float64Array(settings.historySeconds);
+    this.#snapshot = this.#floor(0, 0);
+  }
+
+  /** The values in force since the last recalculation. */
+  get snapshot(): BaselineSnapshot {
+    return this.#snapshot;
+  }
+
+  /** Closes one second. `sources` is how many distinct sources it or its window had: growth must be widely spread. */
+  addSecond(second: number, count: number, errors: number, sources: number): void {
+    this.#turnHour(Math.floor(second / 3600));
+    const admitted = this.#guard(count, sources);
+    if (admitted === null) return;
+    this.#push(admitted, admitted === count ? errors : errors * (admitted / count));
+  }
+
+  /** `seconds` idle seconds beginning at `from`: the same as that many zeros, in time bounded by history and hours. */
+  addIdle(from: number, seconds: number): void {
+    const skip = Math.max(0, seconds - Math.max(this.#settings.historySeconds, 3600));
+    // Whole hours skipped would end up with slots full of zeros and be overwritten by the next visit: leave them be.
+    for (let s = from + skip; s < from + seconds; s++) this.addSecond(s, 0, 0, 0);
+  }
+
+  /** Takes the learned values into force: the current hour's slot when it has enough, else the rolling history. */
+  recalculate(at: EpochMs): BaselineSnapshot {
+    const hour = Math.floor(at / 3_600_000) % 24;
+    const slot = this.#hours[hour]!;
+    const current = this.#hour === Math.floor(at / 3_600_000);
+    if (current && slot.n >= this.#settings.hourSlotSamples) this.#snapshot = this.#learned(at, slot, hour);
+    else if (this.#rolling.n >= LEAST_SAMPLES) this.#snapshot = this.#learned(at, this.#rolling, undefined);
+    else this.#snapshot = this.#floor(at, this.#rolling.n);
+    return this.#snapshot;
+  }
+
+  /** What each UTC hour's slot holds now; null while it has no samples. */
+  hours(at: EpochMs): (BaselineSnapshot | null)[] {
+    return this.#hours.map((slot, hour) => (slot.n === 0 ? null : this.#learned(at, slot, hour)));
+  }
+
+  configure(settings: BaselineSettings): void {
+    if (settings.historySeconds !== this.#settings.historySeconds) this.#resize(settings.historySeconds);
+    this.#settings = settings;
+  }
+
+  #resize(size: number): void {
+    const kept = Math.min(this.#rolling.n, size);
+    const counts = new Float64Array(size);
+    const errors = new Float64Array(size);
+    const moments = new Moments();
+    for (let i = 0; i < kept; i++) {
+      const from = (this.#head - kept + i + this.#counts.length) % this.#counts.length;
+      counts[i] = this.#counts[from]!;
+      errors[i] = this.#errors[from]!;
+      moments.add(counts[i]!, errors[i]!, 1);
+    }
+    this.#counts = counts;
+    this.#errors = errors;
+    this.#head = kept % size;
+    this.#rolling = moments;
+  }
+
+  #turnHour(hour: number): void {
+    if (hour === this.#hour) return;
+    this.#hour = hour;
+    this.#hours[((hour % 24) + 24) % 24] = new Moments();
+  }
+
+  /** The count to learn from a second, or null to leave it out. */
+  #guard(count: number, sources: number): number | null {
+    const limit = this.#settings.spikeGuard * this.#snapshot.mean;
+    if (this.#rolling.n < LEAST_SAMPLES || count <= limit) {
+      if (this.#grown > 0) this.#grown--;
+      return count;
+    }
+    this.guarded++;
+    // A guard alone would hold the baseline at 2 req/s for ever after honest growth to 40.
+    if (sources >= GROWTH_SOURCES && ++this.#grown > GROWTH_SECONDS) return count;
+    return this.#settings.guardBy === "winsorise" ? limit : null;
+  }
+
+  #push(count: number, errors: number): void {
+    if (this.#rolling.n === this.#counts.length) this.#rolling.add(this.#counts[this.#head]!, this.#errors[this.#head]!, -1);
+    this.#counts[this.#head] = count;
+    this.#errors[this.#head] = errors;
+    this.#head = this.#head + 1 === this.#counts.length ? 0 : this.#head + 1;
+    this.#rolling.add(count, errors, 1);
+    this.#hours[((this.#hour % 24) + 24) % 24]!.add(count, errors, 1);
+  }
+
+  #learned(at: EpochMs, from: Moments, hour: number | undefined): BaselineSnapshot {
+    const { floorMean, floorStddev } = this.#settings;
+    const atFloor = from.mean <= floorMean && from.stddev <= floorStddev;
+    return {
+      at,
+      mean: Math.max(from.mean, floorMean),
+      stddev: Math.max(from.stddev, floorStddev),
+      errorRate: from.n === 0 ? 0 : from.errors / from.n,
+      samples: from.n,
+      from: hour !== undefined ? "hour" : atFloor ? "floor" : "rolling",
+      hour,
+    };
+  }
+
+  #floor(at: EpochMs, samples: number): BaselineSnapshot {
+    const { floorMean, floorStddev } = this.#settings;
+    return { at, mean: floorMean, stddev: floorStddev, errorRate: 0, samples, from: "floor" };
+  }
+}

@@ -1,0 +1,61 @@
+import type { EpochMs } from "../accesslog/record.ts";
+
+export interface GlobalWatchSettings {
+  /** How long the site must be out of its normal before the alert fires. */
+  readonly persistenceMs: number;
+  /** Least time between two messages about an anomaly that fires or goes on firing. */
+  readonly repeatEveryMs: number;
+}
+
+/** How long the site must be back to normal before the anomaly counts as over. */
+const CALM_MS = 60_000;
+
+export type GlobalChange = "firing" | "still-firing" | "resolved" | null;
+
+/** From a stream of hot/normal looks at the site to the few moments worth telling. */
+export class GlobalWatch {
+  #hotSince: EpochMs | null = null;
+  #lastHotAt: EpochMs = Number.NEGATIVE_INFINITY;
+  #firingSince: EpochMs | null = null;
+  #lastToldAt: EpochMs = Number.NEGATIVE_INFINITY;
+  #told = false;
+
+  constructor(private settings: GlobalWatchSettings) {}
+
+  /** When the anomaly now firing began, or null. */
+  get firingSince(): EpochMs | null {
+    return this.#firingSince;
+  }
+
+  update(at: EpochMs, hot: boolean): GlobalChange {
+    return hot ? this.#hot(at) : this.#normal(at);
+  }
+
+  configure(settings: GlobalWatchSettings): void {
+    this.settings = settings;
+  }
+
+  #hot(at: EpochMs): GlobalChange {
+    this.#hotSince ??= at;
+    this.#lastHotAt = at;
+    if (this.#firingSince === null) {
+      if (at - this.#hotSince < this.settings.persistenceMs) return null;
+      this.#firingSince = this.#hotSince;
+      this.#told = false;
+    }
+    if (at - this.#lastToldAt < this.settings.repeatEveryMs) return null;
+    this.#lastToldAt = at;
+    const change = this.#told ? "still-firing" : "firing";
+    this.#told = true;
+    return change;
+  }
+
+  #normal(at: EpochMs): GlobalChange {
+    if (at - this.#lastHotAt < CALM_MS && this.#firingSince !== null) return null;
+    this.#hotSince = null;
+    if (this.#firingSince === null) return null;
+    this.#firingSince = null;
+    // An anomaly that was never told (it came too soon after the last) is not told as over either.
+    return this.#told ? "resolved" : null;
+  }
+}

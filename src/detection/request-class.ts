@@ -1,0 +1,75 @@
+import type { AccessRecord } from "../accesslog/record.ts";
+import { queryStart } from "./path-sketch.ts";
+
+/**
+ * What a request is, judged by method, path and status together, never by user agent. One row of a table:
+ * what it costs towards its source's rate, and what its failure means.
+ *
+ * proof:    only an account can cause this answer (WebDAV success): trust is earned.
+ * asset:    files a page load pulls in by the dozen; browsers fetch each once.
+ * preview:  thumbnails and avatars: dozens a page, each with its own query, many 404 innocently.
+ * probe:    health endpoints that monitors ask for all day.
+ * dav:      WebDAV that did not prove an account.
+ * login:    a form or API that takes a password.
+ * page:     everything else.
+ */
+export type RequestClass = "proof" | "asset" | "preview" | "probe" | "dav" | "login" | "page";
+
+const ASSET = new Set(
+  "css js mjs map png jpg jpeg gif svg ico webp avif bmp woff woff2 ttf otf eot mp3 mp4 webm ogg wasm".split(" "),
+);
+
+/** Statuses that follow from a password having been accepted, by WebDAV method (RFC 4918; nginx never makes them). */
+const PROOF: Readonly<Record<string, readonly number[]>> = {
+  PROPFIND: [207],
+  REPORT: [207],
+  SEARCH: [207],
+  PROPPATCH: [207],
+  PUT: [201, 204],
+  DELETE: [204],
+  MKCOL: [201],
+  MOVE: [201, 204],
+  COPY: [201, 204],
+  LOCK: [200, 201],
+};
+
+const DAV = /\/(?:remote|public)\.php\/|^\/(?:dav|caldav|carddav|webdav)(?:\/|$)/;
+// The device login flow (/login/v2…) polls without a password and gets 404 until the person has agreed.
+const LOGIN =
+  /\/(?:login|signin|sign-in|log-in|logon|wp-login\.php|xmlrpc\.php|user\/login|users\/sign_in|auth\/login|session|sessions|j_security_check|administrator\/index\.php|admin\/login|lost-?password|password_reset)\/?$/i;
+const DEVICE_FLOW = /\/login\/(?:v2|flow)(?:\/|$)/;
+const PREVIEW = /\/(?:core|publicpreview|preview|avatar|thumbnail|thumb|thumbs)(?:\.png|\.php)?(?:\/|$)/;
+const PREVIEW_LEAF = /\/preview(?:\.png)?$|\/publicpreview\/|\/avatar\/|\/thumbnails?\//;
+const PROBES = new Set(["/status.php", "/robots.txt", "/health", "/healthz", "/ping", "/server-status", "/nginx_status"]);
+
+/** The class of a record. */
+export function classify(record: Pick<AccessRecord, "method" | "path" | "status">): RequestClass {
+  const { method, status } = record;
+  if (PROOF[method]?.includes(status) && DAV.test(record.path)) return "proof";
+  const path = record.path;
+  const end = queryStart(path);
+  if (isAsset(path, end)) return "asset";
+  const bare = end === path.length ? path : path.slice(0, end);
+  if (method === "POST" && LOGIN.test(bare) && !DEVICE_FLOW.test(bare)) return "login";
+  if (DAV.test(bare)) return "dav";
+  if (PREVIEW.test(bare) && PREVIEW_LEAF.test(bare)) return "preview";
+  if (PROBES.has(bare)) return "probe";
+  return "page";
+}
+
+function isAsset(path: string, end: number): boolean {
+  for (let i = end - 1; i >= 0 && end - i <= 6; i--) {
+    const code = path.charCodeAt(i);
+    if (code === 47) return false;
+    if (code === 46) return ASSET.has(path.slice(i + 1, end).toLowerCase());
+  }
+  return false;
+}
+
+/**
+ * Is the client to blame for this status? 408, 413, 429 and 499 come of slowness, size, throttling and
+ * impatience; 423 and 409 are WebDAV's ordinary conflicts; 5xx is the server's own.
+ */
+export function isBlamed(status: number): boolean {
+  return status >= 400 && status < 500 && status !== 408 && status !== 409 && status !== 413 && status !== 423 && status !== 429 && status !== 499;
+}

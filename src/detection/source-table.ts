@@ -1,0 +1,197 @@
+import type { Source } from "../net/cidr.ts";
+import { Mark } from "./event-ring.ts";
+import { PathSketch } from "./path-sketch.ts";
+
+/** The columns of a source: counters over the window, and over the ten minutes of the sustained window. */
+interface Columns {
+  requests: Uint32Array;
+  errors: Uint32Array;
+  blamed: Uint32Array;
+  logins: Uint32Array;
+  probes: Uint32Array;
+  cost: Float64Array;
+  sustainedRequests: Uint32Array;
+  sustainedLogins: Uint32Array;
+  sustainedProbes: Uint32Array;
+  sustainedErrors: Uint32Array;
+  sustainedCost: Float64Array;
+  /** Buckets of this source in the sustained ring, and the serial number of the open one. */
+  buckets: Uint32Array;
+  openBucket: Float64Array;
+  /** Highest compared rate of this visit: what the busy-source baseline learns. */
+  peak: Float32Array;
+  /** Where the slot stands: see SlotState. */
+  state: Uint8Array;
+}
+
+const SlotState = { free: 0, live: 1, /** Forgotten (banned, shed): waits for its events to leave. */ dead: 2 } as const;
+
+/**
+ * Every source with something inside a window, as columns of numbers: about 90 bytes a source. A slot is
+ * reused only after its last event has left, so events need no generation mark.
+ */
+export class SourceTable {
+  #slots = new Map<Source, number>();
+  #sources: (Source | undefined)[] = [];
+  #sketches: (PathSketch | undefined)[] = [];
+  #free: number[] = [];
+  #top = 0;
+  #hand = 0;
+  columns: Columns = allocate(1024);
+  /** Sources put out because the table was full. */
+  shed = 0;
+
+  constructor(readonly limit: number) {}
+
+  /** Sources with at least one event in a window. */
+  get size(): number {
+    return this.#slots.size;
+  }
+
+  slotOf(source: Source): number | undefined {
+    return this.#slots.get(source);
+  }
+
+  sourceOf(slot: number): Source {
+    return this.#sources[slot]!;
+  }
+
+  /** The slot of a source, made when absent. When the table is full the quietest of a few is shed first. */
+  claim(source: Source): number {
+    const known = this.#slots.get(source);
+    if (known !== undefined) return known;
+    if (this.#slots.size >= this.limit) this.#shedOne();
+    const slot = this.#free.pop() ?? this.#top++;
+    if (slot >= this.columns.requests.length) this.columns = grow(this.columns);
+    this.columns.state[slot] = SlotState.live;
+    this.#sources[slot] = source;
+    this.#slots.set(source, slot);
+    return slot;
+  }
+
+  /** Forgets a source at once; its events leave later without effect. */
+  forget(slot: number): void {
+    const source = this.#sources[slot];
+    if (source === undefined || this.columns.state[slot] !== SlotState.live) return;
+    this.#slots.delete(source);
+    this.#sources[slot] = undefined;
+    this.#sketches[slot] = undefined;
+    this.columns.peak[slot] = 0;
+    this.columns.state[slot] = SlotState.dead;
+    this.releaseIfEmpty(slot);
+  }
+
+  /** Frees the slot once nothing refers to it; true when it was a live source that ended its visit. */
+  releaseIfEmpty(slot: number): boolean {
+    const c = this.columns;
+    if (c.requests[slot]! > 0 || c.logins[slot]! > 0 || c.buckets[slot]! > 0) return false;
+    const wasLive = c.state[slot] === SlotState.live;
+    if (wasLive) this.#slots.delete(this.#sources[slot]!);
+    this.#sources[slot] = undefined;
+    this.#sketches[slot] = undefined;
+    c.state[slot] = SlotState.free;
+    c.cost[slot] = 0;
+    c.sustainedCost[slot] = 0;
+    c.openBucket[slot] = -1;
+    this.#free.push(slot);
+    return wasLive;
+  }
+
+  /** Is the slot a source that is still being watched (not free, not forgotten)? */
+  isLive(slot: number): boolean {
+    return this.columns.state[slot] === SlotState.live;
+  }
+
+  add(slot: number, cost: number, marks: number): void {
+    this.#apply(slot, cost, marks, 1);
+  }
+
+  remove(slot: number, cost: number, marks: number): void {
+    this.#apply(slot, -cost, marks, -1);
+  }
+
+  #apply(slot: number, cost: number, marks: number, one: 1 | -1): void {
+    const c = this.columns;
+    c.cost[slot]! += cost;
+    if (marks & Mark.request) c.requests[slot]! += one;
+    if (marks & Mark.error) c.errors[slot]! += one;
+    if (marks & Mark.blamed) c.blamed[slot]! += one;
+    if (marks & Mark.login) c.logins[slot]! += one;
+    if (marks & Mark.probe) c.probes[slot]! += one;
+  }
+
+  /** The sketch of what a source asks for; kept only for sources busy enough to matter. */
+  sketchOf(slot: number): PathSketch | undefined {
+    return this.#sketches[slot];
+  }
+
+  openSketch(slot: number): PathSketch {
+    return (this.#sketches[slot] ??= new PathSketch());
+  }
+
+  /** Visits every live source. */
+  forEach(visit: (slot: number, source: Source) => void): void {
+    for (const [source, slot] of this.#slots) visit(slot, source);
+  }
+
+  /** The live sources with the highest `score`, best first, in O(sources). */
+  top(count: number, score: (slot: number) => number): number[] {
+    const best: { slot: number; score: number }[] = [];
+    for (const slot of this.#slots.values()) {
+      const value = score(slot);
+      if (value <= 0 || (best.length === count && value <= best[count - 1]!.score)) continue;
+      let i = best.length === count ? count - 1 : best.length;
+      while (i > 0 && best[i - 1]!.score < value) {
+        best[i] = best[i - 1]!;
+        i--;
+      }
+      best[i] = { slot, score: value };
+    }
+    return best.map((entry) => entry.slot);
+  }
+
+  /** Looks at a few slots where the hand stands and forgets the quietest: constant work, close to least active. */
+  #shedOne(): void {
+    let quietest = -1;
+    let least = Number.POSITIVE_INFINITY;
+    for (let looked = 0, seen = 0; seen < 16 && looked < this.#top; looked++) {
+      this.#hand = this.#hand + 1 >= this.#top ? 0 : this.#hand + 1;
+      if (this.columns.state[this.#hand] !== SlotState.live) continue;
+      seen++;
+      const weight = this.columns.requests[this.#hand]! + this.columns.sustainedRequests[this.#hand]!;
+      if (weight < least) {
+        least = weight;
+        quietest = this.#hand;
+      }
+    }
+    if (quietest < 0) return;
+    this.forget(quietest);
+    this.shed++;
+  }
+}
+
+function allocate(size: number): Columns {
+  return {
+    requests: new Uint32Array(size),
+    errors: new Uint32Array(size),
+    blamed: new Uint32Array(size),
+    logins: new Uint32Array(size),
+    probes: new Uint32Array(size),
+    cost: new Float64Array(size),
+    sustainedRequests: new Uint32Array(size),
+    sustainedLogins: new Uint32Array(size),
+    sustainedProbes: new Uint32Array(size),
+    sustainedErrors: new Uint32Array(size),
+    sustainedCost: new Float64Array(size),
+    buckets: new Uint32Array(size),
+    openBucket: new Float64Array(size).fill(-1),
+    peak: new Float32Array(size),
+    state: new Uint8Array(size),
+  };
+}
+
+function grow(old: Columns): Columns {
+  const next = allocate(old.requests.length * 2);
+  for (const name of Object.keys(old) as (keyof Columns)[]) (next[name] as Uint8Array).set(old[name] as Uint8Array);
+  return next;
+}

@@ -1,0 +1,318 @@
+/** The whole core: records and ticks in, decisions out. No clock, no I/O; run, replay, bench and tests share it. */
+import type { AccessRecord, EpochMs } from "./accesslog/record.ts";
+import { type Allowed, Allowlist } from "./bans/allowlist.ts";
+import type { BanDuration } from "./bans/backoff.ts";
+import { Breaker } from "./bans/breaker.ts";
+import { Ledger } from "./bans/ledger.ts";
+import type { Config } from "./config/schema.ts";
+import type { Ban, BaselineSnapshot, Decision, GlobalVerdict, Manual, Outcome, SourceVerdict } from "./decision.ts";
+import { Detector, type DetectorEvents, type SourceReading } from "./detection/detector.ts";
+import { compare, triggerRate } from "./detection/verdict.ts";
+import { type Source, sourceOf } from "./net/cidr.ts";
+import { type Ip, isV6 } from "./net/ip.ts";
+import type { BanStatus, EngineCounters, EngineState, EngineStatus, SourceStatus } from "./status.ts";
+
+/** The sections of the configuration that the core answers to. */
+export type EngineSettings = Pick<Config, "detection" | "baseline" | "bans" | "allowlist"> & {
+  readonly firewall: Pick<Config["firewall"], "proof_grace">;
+  readonly log: Pick<Config["log"], "future_tolerance">;
+};
+
+export type Emit = (decision: Decision) => void;
+
+/** What came of a wish to ban. */
+export type BanResult =
+  | { readonly result: "banned"; readonly ban: Ban }
+  | { readonly result: "already-banned"; readonly ban: Ban }
+  | { readonly result: "allowlisted"; readonly why: string }
+  | { readonly result: "full"; readonly limit: number };
+
+/** What ended longer ago than this when its lines were read (a backlog) teaches, but bans nobody. */
+const STALE_MS = 120_000;
+/** Raw lines of a banned source that prove its ban ineffective: one where the log says when a request began, else several. */
+const LEAKS_WITH_START = 1;
+const LEAKS_WITHOUT_START = 3;
+const MOST_CACHED_PREFIXES = 65_536;
+
+export class Engine {
+  #settings: EngineSettings;
+  readonly #detector: Detector;
+  readonly #ledger: Ledger;
+  readonly #breaker: Breaker;
+  readonly #allowlist: Allowlist;
+  /** Wall clock as last told; null in a replay, where the log's clock is the only one. */
+  #wall: EpochMs | null = null;
+  #emit: Emit = () => {};
+  #prefixes = new Map<Ip, Source>();
+  /** Allow-listed sources that would have been banned: not judged again until the list changes. */
+  #exempt = new Set<Source>();
+  #counters = { records: 0, late: 0, future: 0, banned: 0, allowlisted: 0, bans: 0, unbans: 0, bansWithheld: 0 };
+
+  constructor(settings: EngineSettings) {
+    this.#settings = settings;
+    this.#detector = new Detector(settings);
+    this.#ledger = new Ledger(ledgerSettings(settings));
+    this.#breaker = new Breaker(settings.bans.circuit_breaker.bans_per_minute);
+    this.#allowlist = new Allowlist(settings.allowlist);
+  }
+
+  /** Event time: never goes back. */
+  get now(): EpochMs {
+    return this.#detector.now;
+  }
+
+  get banCount(): number {
+    return this.#ledger.size;
+  }
+
+  get allowlistSize(): number {
+    return this.#allowlist.size;
+  }
+
+  /** Tells the wall clock, so that lines dated too far ahead are refused and a backlog bans nobody. Moves nothing. */
+  setWall(now: EpochMs): void {
+    this.#wall = now;
+  }
+
+  /** Takes in one access record; decisions come out of `emit` before it returns. */
+  observe(record: AccessRecord, emit: Emit): void {
+    this.#counters.records++;
+    if (this.#wall !== null && record.at > this.#wall + this.#settings.log.future_tolerance) {
+      this.#counters.future++;
+      return;
+    }
+    if (record.at <= this.#detector.now - this.#settings.detection.window) {
+      this.#counters.late++;
+      return;
+    }
+    this.#emit = emit;
+    if (record.at > this.#detector.now) this.#moveTo(record.at);
+    const source = this.#sourceOf(record.source);
+    if (this.#ledger.size > 0 && this.#ledger.find(source) !== undefined) this.#observeBanned(record, source);
+    else this.#detector.observe(record, source, this.#exempt.has(source), this.#events);
+  }
+
+  /** Moves time forward in silence, so that bans expire and quiet seconds count when no request comes. */
+  tick(now: EpochMs, emit: Emit): void {
+    this.#emit = emit;
+    if (now > this.#detector.now) this.#moveTo(now);
+  }
+
+  /** A ban a person asked for. `duration` absent: the next of the source's back-off. */
+  ban(source: Source, cause: Manual, duration: BanDuration | undefined, emit: Emit): BanResult {
+    const present = this.#ledger.find(source);
+    if (present !== undefined) return { result: "already-banned", ban: present };
+    const allowed = this.#allowlist.match(source);
+    if (allowed !== null) return { result: "allowlisted", why: allowed.why };
+    if (this.#ledger.isFull) return { result: "full", limit: this.#settings.bans.max_active };
+    return { result: "banned", ban: this.#ban(source, cause.at, cause, emit, duration) };
+  }
+
+  /** Ends a ban because a person asked; null when the source is not banned. */
+  unban(source: Source, now: EpochMs, by: string, forget: boolean, emit: Emit): Ban | null {
+    const ban = this.#ledger.unban(source, forget);
+    if (ban === undefined) return null;
+    this.#counters.unbans++;
+    emit({ kind: "unban", at: now, ban, why: "manual", by });
+    return ban;
+  }
+
+  /** Takes in what really came of a decision. */
+  settle(outcome: Outcome): void {
+    this.#ledger.settle(outcome);
+  }
+
+  /** The firewall was moved to another hook or backend: the proof of every ban begins anew. */
+  restartProof(at: EpochMs): void {
+    this.#ledger.restartProof(at);
+  }
+
+  /** Takes a new configuration; windows, baselines and bans stay. Bans that the new allow-list covers end. */
+  configure(settings: EngineSettings, emit: Emit): void {
+    this.#settings = settings;
+    this.#detector.configure(settings);
+    this.#ledger.configure(ledgerSettings(settings));
+    this.#breaker.configure(settings.bans.circuit_breaker.bans_per_minute);
+    this.#allowlist.configure(settings.allowlist);
+    this.#prefixes.clear();
+    this.#liftAllowed(emit);
+  }
+
+  /** Replaces the addresses the host itself must not lose. */
+  protect(ranges: readonly Allowed[], emit: Emit): void {
+    this.#allowlist.protect(ranges);
+    this.#liftAllowed(emit);
+  }
+
+  /** Bans in force, latest first. */
+  bans(): BanStatus[] {
+    return this.#ledger.list();
+  }
+
+  /** The present state as plain data, with the `topCount` busiest sources. */
+  status(topCount = 10): EngineStatus {
+    const detector = this.#detector;
+    const seconds = this.#settings.detection.window / 1000;
+    const { requests, errors, active } = detector.site;
+    const site = detector.siteBaseline;
+    const thresholds = detector.thresholds;
+    const comparison = compare(requests / seconds, site, thresholds);
+    return {
+      at: Number.isFinite(detector.now) ? detector.now : 0,
+      state: this.#state(),
+      warmUp: { learnedMs: Math.min(detector.learnedMs, this.#settings.baseline.warm_up), neededMs: this.#settings.baseline.warm_up },
+      profile: this.#settings.detection.profile,
+      windowMs: this.#settings.detection.window,
+      site: {
+        requests,
+        errors,
+        rate: requests / seconds,
+        errorRate: errors / seconds,
+        zScore: comparison.zScore,
+        multiple: comparison.multiple,
+        triggerRate: comparison.triggerRate,
+        baseline: site,
+        thresholds,
+        anomaly: detector.anomaly,
+      },
+      sources: {
+        active,
+        aboveHalfTrigger: detector.countAbove(0.5),
+        baseline: detector.sourceBaseline,
+        triggerRate: triggerRate(detector.sourceBaseline, thresholds),
+        tightenedTriggerRate: triggerRate(detector.sourceBaseline, detector.tightenedThresholds),
+        top: detector.top(topCount).map((reading) => this.#sourceStatus(reading)),
+      },
+      bans: this.#ledger.list(),
+      breaker: { open: this.#breaker.isOpen, bansInMinute: this.#breaker.bansInMinute, limit: this.#settings.bans.circuit_breaker.bans_per_minute },
+      nextRecalculationAt: detector.nextRecalculationAt,
+      hours: detector.hours(),
+      history: detector.history(),
+      counters: this.counters(),
+    };
+  }
+
+  counters(): EngineCounters {
+    return { ...this.#counters, sourcesShed: this.#detector.shed };
+  }
+
+  readonly #events: DetectorEvents = {
+    verdict: (verdict) => this.#consider(verdict),
+    global: (state, since, verdict) => this.#alertGlobal(state, since, verdict),
+    baseline: (site, sources) => this.#tellBaseline(site, sources),
+  };
+
+  #moveTo(at: EpochMs): void {
+    this.#detector.advance(at, this.#events);
+    for (const ban of this.#ledger.expire(at)) {
+      this.#counters.unbans++;
+      this.#emit({ kind: "unban", at: ban.until as EpochMs, ban, why: "expired" });
+    }
+    if (this.#breaker.tick(at)) this.#alertBreaker(at, "closed");
+  }
+
+  /** A verdict on a source becomes a ban unless something speaks against it. */
+  #consider(verdict: SourceVerdict): void {
+    const { source, at } = verdict;
+    if (this.#wall !== null && at < this.#wall - STALE_MS) {
+      this.#counters.bansWithheld++;
+      return;
+    }
+    if (this.#allowlist.match(source) !== null) {
+      this.#counters.allowlisted++;
+      this.#exempt.add(source);
+      return;
+    }
+    const wasOpen = this.#breaker.isOpen;
+    if (this.#ledger.isFull || !this.#breaker.admit(at)) {
+      this.#counters.bansWithheld++;
+      this.#detector.forget(source);
+      if (!wasOpen && this.#breaker.isOpen) this.#alertBreaker(at, "open");
+      return;
+    }
+    this.#ban(source, at, verdict, this.#emit);
+  }
+
+  #ban(source: Source, at: EpochMs, cause: SourceVerdict | Manual, emit: Emit, duration?: BanDuration): Ban {
+    const ban = this.#ledger.ban(source, at, cause, duration);
+    // After the ban the source starts from nothing: its old window must not ban it again without a new offence.
+    this.#detector.forget(source);
+    this.#counters.bans++;
+    emit({ kind: "ban", at, ban });
+    return ban;
+  }
+
+  /** A line of a banned source: kept out of windows and baseline. Late ones prove that the ban does not block. */
+  #observeBanned(record: AccessRecord, source: Source): void {
+    this.#counters.banned++;
+    // A connection that the ban cut off is logged when nginx gives up waiting: that is no request that came through.
+    if (record.status === 408 || record.status === 499) return;
+    const begun = record.requestSeconds;
+    const startedAt = record.at - (begun ?? 0) * 1000;
+    const needed = begun === undefined ? LEAKS_WITHOUT_START : LEAKS_WITH_START;
+    const leak = this.#ledger.leak(source, startedAt, this.#settings.firewall.proof_grace, needed);
+    if (leak !== null) this.#emit({ kind: "alert", at: this.now, alert: { type: "ban-ineffective", ...leak } });
+  }
+
+  #alertGlobal(state: "firing" | "still-firing" | "resolved", since: EpochMs, verdict: GlobalVerdict): void {
+    this.#emit({ kind: "alert", at: this.now, alert: { type: "global-anomaly", state, since, verdict } });
+  }
+
+  #alertBreaker(at: EpochMs, state: "open" | "closed"): void {
+    const limit = this.#settings.bans.circuit_breaker.bans_per_minute;
+    this.#emit({ kind: "alert", at, alert: { type: "circuit-breaker", state, bansInMinute: this.#breaker.bansInMinute, limit } });
+  }
+
+  #tellBaseline(site: BaselineSnapshot, sources: BaselineSnapshot): void {
+    this.#emit({ kind: "baseline", at: this.now, site, sources });
+  }
+
+  #liftAllowed(emit: Emit): void {
+    this.#exempt.clear();
+    for (const { ban } of this.#ledger.list()) {
+      if (this.#allowlist.match(ban.source) === null) continue;
+      this.#ledger.unban(ban.source);
+      this.#counters.unbans++;
+      emit({ kind: "unban", at: this.#wall ?? this.now, ban, why: "allowlisted" });
+    }
+  }
+
+  #sourceOf(ip: Ip): Source {
+    if (!isV6(ip)) return ip as string as Source;
+    let source = this.#prefixes.get(ip);
+    if (source === undefined) {
+      if (this.#prefixes.size >= MOST_CACHED_PREFIXES) this.#prefixes.clear();
+      source = sourceOf(ip, this.#settings.bans.ipv6_prefix);
+      this.#prefixes.set(ip, source);
+    }
+    return source;
+  }
+
+  #state(): EngineState {
+    if (this.#settings.detection.mode === "watch-only") return "watch-only";
+    if (this.#breaker.isOpen) return "paused";
+    return this.#detector.isLearning ? "learning" : "armed";
+  }
+
+  #sourceStatus(reading: SourceReading): SourceStatus {
+    const near = reading.comparedRate > 0.7 * reading.comparison.triggerRate;
+    const allowed = this.#exempt.has(reading.source) || this.#allowlist.match(reading.source) !== null;
+    return {
+      source: reading.source,
+      requests: reading.requests,
+      errors: reading.errors,
+      rate: reading.rate,
+      comparedRate: reading.comparedRate,
+      triggerRate: reading.comparison.triggerRate,
+      zScore: reading.comparison.zScore,
+      tightened: reading.tightened,
+      trusted: reading.trusted,
+      state: allowed ? "allowed" : near ? "watching" : "normal",
+      topPath: reading.topPath,
+    };
+  }
+}
+
+function ledgerSettings({ bans }: EngineSettings) {
+  return { durations: bans.durations, decayMs: bans.decay, maxActive: bans.max_active, ipv6Prefix: bans.ipv6_prefix };
+}
