@@ -3,12 +3,12 @@ import type { AccessRecord, EpochMs } from "./accesslog/record.ts";
 import { type Allowed, Allowlist } from "./bans/allowlist.ts";
 import type { BanDuration } from "./bans/backoff.ts";
 import { Breaker } from "./bans/breaker.ts";
-import { Ledger } from "./bans/ledger.ts";
+import { Ledger, type Offence } from "./bans/ledger.ts";
 import type { Config } from "./config/schema.ts";
 import type { Ban, BaselineSnapshot, Decision, GlobalVerdict, Manual, Outcome, SourceVerdict } from "./decision.ts";
 import { Detector, type DetectorEvents, type SourceReading } from "./detection/detector.ts";
 import { compare, triggerRate } from "./detection/verdict.ts";
-import { type Source, sourceOf } from "./net/cidr.ts";
+import { parseRange, type Source, sourceOf } from "./net/cidr.ts";
 import { type Ip, isV6 } from "./net/ip.ts";
 import type { BanStatus, EngineCounters, EngineState, EngineStatus, SourceStatus } from "./status.ts";
 
@@ -48,7 +48,11 @@ export class Engine {
   #exempt = new Set<Source>();
   #counters = { records: 0, late: 0, future: 0, banned: 0, allowlisted: 0, bans: 0, unbans: 0, bansWithheld: 0 };
 
-  constructor(settings: EngineSettings) {
+  /** `openLoop`: go on counting the requests of banned sources, as if no ban had cut them off (replay). */
+  constructor(
+    settings: EngineSettings,
+    private readonly options: { readonly openLoop?: boolean } = {},
+  ) {
     this.#settings = settings;
     this.#detector = new Detector(settings);
     this.#ledger = new Ledger(ledgerSettings(settings));
@@ -88,8 +92,10 @@ export class Engine {
     this.#emit = emit;
     if (record.at > this.#detector.now) this.#moveTo(record.at);
     const source = this.#sourceOf(record.source);
-    if (this.#ledger.size > 0 && this.#ledger.find(source) !== undefined) this.#observeBanned(record, source);
-    else this.#detector.observe(record, source, this.#exempt.has(source), this.#events);
+    const isBanned = this.#ledger.size > 0 && this.#ledger.find(source) !== undefined;
+    if (isBanned) this.#observeBanned(record, source);
+    if (!isBanned || this.options.openLoop)
+      this.#detector.observe(record, source, this.#exempt.has(source), this.#events);
   }
 
   /** Moves time forward in silence, so that bans expire and quiet seconds count when no request comes. */
@@ -141,7 +147,18 @@ export class Engine {
   /** Replaces the addresses the host itself must not lose. */
   protect(ranges: readonly Allowed[], emit: Emit): void {
     this.#allowlist.protect(ranges);
+    this.#prefixes.clear();
     this.#liftAllowed(emit);
+  }
+
+  /** Puts back what an earlier run knew, or what the firewall still holds; nothing is told. */
+  restore(bans: readonly BanStatus[], offences: readonly Offence[]): void {
+    this.#ledger.restore(bans, offences);
+  }
+
+  /** The ban that covers a source, or undefined. */
+  banOf(source: Source): BanStatus | undefined {
+    return this.#ledger.status(source);
   }
 
   /** Bans in force, latest first. */
@@ -160,7 +177,10 @@ export class Engine {
     return {
       at: Number.isFinite(detector.now) ? detector.now : 0,
       state: this.#state(),
-      warmUp: { learnedMs: Math.min(detector.learnedMs, this.#settings.baseline.warm_up), neededMs: this.#settings.baseline.warm_up },
+      warmUp: {
+        learnedMs: Math.min(detector.learnedMs, this.#settings.baseline.warm_up),
+        neededMs: this.#settings.baseline.warm_up,
+      },
       profile: this.#settings.detection.profile,
       windowMs: this.#settings.detection.window,
       site: {
@@ -184,7 +204,11 @@ export class Engine {
         top: detector.top(topCount).map((reading) => this.#sourceStatus(reading)),
       },
       bans: this.#ledger.list(),
-      breaker: { open: this.#breaker.isOpen, bansInMinute: this.#breaker.bansInMinute, limit: this.#settings.bans.circuit_breaker.bans_per_minute },
+      breaker: {
+        open: this.#breaker.isOpen,
+        bansInMinute: this.#breaker.bansInMinute,
+        limit: this.#settings.bans.circuit_breaker.bans_per_minute,
+      },
       nextRecalculationAt: detector.nextRecalculationAt,
       hours: detector.hours(),
       history: detector.history(),
@@ -214,6 +238,7 @@ export class Engine {
   /** A verdict on a source becomes a ban unless something speaks against it. */
   #consider(verdict: SourceVerdict): void {
     const { source, at } = verdict;
+    if (this.options.openLoop && this.#ledger.find(source) !== undefined) return;
     if (this.#wall !== null && at < this.#wall - STALE_MS) {
       this.#counters.bansWithheld++;
       return;
@@ -260,7 +285,11 @@ export class Engine {
 
   #alertBreaker(at: EpochMs, state: "open" | "closed"): void {
     const limit = this.#settings.bans.circuit_breaker.bans_per_minute;
-    this.#emit({ kind: "alert", at, alert: { type: "circuit-breaker", state, bansInMinute: this.#breaker.bansInMinute, limit } });
+    this.#emit({
+      kind: "alert",
+      at,
+      alert: { type: "circuit-breaker", state, bansInMinute: this.#breaker.bansInMinute, limit },
+    });
   }
 
   #tellBaseline(site: BaselineSnapshot, sources: BaselineSnapshot): void {
@@ -282,7 +311,9 @@ export class Engine {
     let source = this.#prefixes.get(ip);
     if (source === undefined) {
       if (this.#prefixes.size >= MOST_CACHED_PREFIXES) this.#prefixes.clear();
-      source = sourceOf(ip, this.#settings.bans.ipv6_prefix);
+      const prefix = sourceOf(ip, this.#settings.bans.ipv6_prefix);
+      // A neighbour in the host's own /64 must be bannable without banning the host with it.
+      source = this.#allowlist.splits(parseRange(prefix)!) ? (ip as string as Source) : prefix;
       this.#prefixes.set(ip, source);
     }
     return source;

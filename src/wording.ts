@@ -2,6 +2,11 @@
 import { formatDuration } from "./config/duration.ts";
 import type { Ban, BaselineSnapshot, Decision, Evidence } from "./decision.ts";
 
+/** "2026-04-25T12:00:00Z": UTC, whole seconds, the fraction dropped. */
+export function timeText(at: number): string {
+  return `${new Date(at).toISOString().slice(0, -5)}Z`;
+}
+
 /** "5.50 req/s" */
 export function rateText(rate: number): string {
   return `${rate.toFixed(2)} req/s`;
@@ -18,21 +23,30 @@ export function baselineSourceText(baseline: BaselineSnapshot): string {
   return `${from}, ${baseline.samples} samples`;
 }
 
-/** The tests that fired, each against its threshold: "z-score 5.50 > 3.00, 6.1 x mean > 5.0 x". */
+/** "5.50 > 3.00", with as many more digits as it takes to keep the two apart: never "3.00 > 3.00". */
+function overText(value: number, limit: number, leastDigits: number, unit = ""): string {
+  let digits = leastDigits;
+  while (digits < leastDigits + 4 && value.toFixed(digits) === limit.toFixed(digits)) digits++;
+  return `${value.toFixed(digits)}${unit} > ${limit.toFixed(digits)}`;
+}
+
+/** The tests that fired, each against its threshold: "z-score 5.50 > 3.00, rate 6.1 x mean > 5.0 x". */
 export function conditionText(evidence: Evidence): string {
   const parts = evidence.reasons.map((reason) => {
     switch (reason) {
       case "z-score":
-        return `z-score ${evidence.zScore.toFixed(2)} > ${evidence.thresholds.zScore.toFixed(2)}`;
+        return `z-score ${overText(evidence.zScore, evidence.thresholds.zScore, 2)}`;
       case "rate-multiple":
-        return `rate ${evidence.multiple.toFixed(1)} x mean > ${evidence.thresholds.rateMultiple.toFixed(1)} x`;
+        return `rate ${overText(evidence.multiple, evidence.thresholds.rateMultiple, 1, " x mean")} x`;
       case "ceiling":
         return `rate ${evidence.rate.toFixed(2)} > ceiling ${evidence.triggerRate.toFixed(2)} req/s`;
       default:
         return reason satisfies never;
     }
   });
-  if (evidence.stream === "failures") parts.push(`failures over ${formatDuration(evidence.windowMs)}`);
+  const compared = evidence.comparedRate.toFixed(2);
+  if (evidence.stream === "failures") parts.push(`failures ${compared}/s over ${formatDuration(evidence.windowMs)}`);
+  else if (compared !== evidence.rate.toFixed(2)) parts.push(`weighted ${compared} req/s`);
   if (evidence.tightenedBy) parts.push(`tightened by ${evidence.tightenedBy}`);
   if (evidence.trusted) parts.push("trusted source");
   return parts.join(", ");
@@ -52,9 +66,33 @@ export function causeText(ban: Ban): string {
   }
 }
 
+/** The few words that bans of one kind share, without their numbers: "z-score and rate-multiple", "manual". */
+export function causeKindText(ban: Ban): string {
+  if (ban.cause.scope !== "source") return ban.cause.scope;
+  const tests = ban.cause.reasons.join(" and ");
+  return ban.cause.stream === "failures" ? `${tests} of failures` : tests;
+}
+
+/** Why a ban ended, and the how-manieth it was: "expired, 1st offence", "manual by alice, 2nd offence". */
+export function unbanText(unban: Extract<Decision, { kind: "unban" }>): string {
+  const by = unban.by === undefined ? "" : ` by ${unban.by}`;
+  return `${unban.why}${by}, ${ordinal(unban.ban.banCount)} offence`;
+}
+
+/** How long a ban lasts as a whole, in milliseconds. */
+export function banLengthMs(ban: Ban): number | "permanent" {
+  return ban.until === "permanent" ? "permanent" : ban.until - ban.since;
+}
+
+/** "10m", "2h", "permanent"; a length of a second or more is rounded to seconds. */
+export function lengthText(length: number | "permanent"): string {
+  if (length === "permanent") return length;
+  return formatDuration(length < 1000 ? length : Math.round(length / 1000) * 1000);
+}
+
 /** "10m", "2h", "permanent": the whole length of the ban. */
 export function banLengthText(ban: Ban): string {
-  return ban.until === "permanent" ? "permanent" : formatDuration(ban.until - ban.since);
+  return lengthText(banLengthMs(ban));
 }
 
 /** "1st", "2nd", "3rd", "4th", "11th" */
@@ -68,8 +106,8 @@ export function alertText(alert: Extract<Decision, { kind: "alert" }>["alert"]):
   switch (alert.type) {
     case "global-anomaly":
       return alert.state === "resolved"
-        ? `global anomaly resolved after ${formatDuration(Math.round((alert.verdict.at - alert.since) / 1000) * 1000)}`
-        : `global anomaly ${alert.state}: ${conditionText(alert.verdict)}, ${alert.verdict.sources} sources, nobody is blocked for it`;
+        ? `global anomaly resolved after ${lengthText(Math.max(0, alert.verdict.at - alert.since))}`
+        : `global anomaly ${alert.state}: ${conditionText(alert.verdict)}, ${alert.verdict.sources} sources, nobody is banned for it`;
     case "circuit-breaker":
       return alert.state === "open"
         ? `circuit breaker open: ${alert.bansInMinute} bans in a minute, limit ${alert.limit}; single sources are not banned until it closes`

@@ -35,6 +35,12 @@ export class Allowlist {
     const hit = (entry: Allowed) => covers(entry.range, range) || overlaps(entry.range, range);
     return this.#configured.find(hit) ?? this.#protected.find(hit) ?? null;
   }
+
+  /** Does a protected address lie inside this range without filling it? Then the range may not be treated as one source. */
+  splits(range: Range): boolean {
+    const inside = (entry: Allowed) => entry.range.prefix > range.prefix && covers(range, entry.range);
+    return this.#configured.some(inside) || this.#protected.some(inside);
+  }
 }
 
 function toAllowed(sources: readonly Source[]): Allowed[] {

@@ -89,7 +89,13 @@ export class Ledger {
   /** Bans a source: the next duration of its back-off unless one is given. The caller has seen that it is not banned. */
   ban(source: Source, at: EpochMs, cause: Ban["cause"], duration?: BanDuration): Ban {
     const banCount = this.banCountOf(source, at) + 1;
-    const ban: Ban = { source, banCount, since: at, until: endOf(at, duration ?? durationOf(banCount, this.#settings.durations)), cause };
+    const ban: Ban = {
+      source,
+      banCount,
+      since: at,
+      until: endOf(at, duration ?? durationOf(banCount, this.#settings.durations)),
+      cause,
+    };
     this.#remember({ source, banCount, lastAt: at });
     this.#enter({ ban, enforcement: "pending", inForceAt: null, leaked: 0, toldIneffective: false });
     return ban;
@@ -134,7 +140,12 @@ export class Ledger {
    * A request of a banned source that began at `startedAt` reached the log. Returns how many such there were
    * when this makes the ban provably ineffective for the first time, else null.
    */
-  leak(source: Source, startedAt: EpochMs, graceMs: number, needed: number): { ban: Ban; requests: number; sinceBanMs: number } | null {
+  leak(
+    source: Source,
+    startedAt: EpochMs,
+    graceMs: number,
+    needed: number,
+  ): { ban: Ban; requests: number; sinceBanMs: number } | null {
     const entry = this.#entryOf(source);
     if (!entry || entry.inForceAt === null || startedAt <= entry.inForceAt + graceMs) return null;
     entry.leaked++;
@@ -155,7 +166,8 @@ export class Ledger {
   /** Puts back what an earlier run knew. */
   restore(bans: readonly BanStatus[], offences: readonly Offence[]): void {
     for (const offence of offences) this.#remember(offence);
-    for (const { ban } of bans) this.#enter({ ban, enforcement: "pending", inForceAt: null, leaked: 0, toldIneffective: false });
+    for (const { ban } of bans)
+      this.#enter({ ban, enforcement: "pending", inForceAt: null, leaked: 0, toldIneffective: false });
   }
 
   #enter(entry: Entry): void {

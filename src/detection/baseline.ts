@@ -147,7 +147,8 @@ export class Baseline {
   }
 
   #push(count: number, errors: number): void {
-    if (this.#rolling.n === this.#counts.length) this.#rolling.add(this.#counts[this.#head]!, this.#errors[this.#head]!, -1);
+    if (this.#rolling.n === this.#counts.length)
+      this.#rolling.add(this.#counts[this.#head]!, this.#errors[this.#head]!, -1);
     this.#counts[this.#head] = count;
     this.#errors[this.#head] = errors;
     this.#head = this.#head + 1 === this.#counts.length ? 0 : this.#head + 1;

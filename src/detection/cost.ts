@@ -22,6 +22,8 @@ export const COST = {
   /** The first look at a page in an hour: reading, crawling, backing up. */
   firstVisit: 0.6,
   page: 1,
+  /** The login form asked for again and again: people see it once, guessers before every guess. */
+  login: 2,
   /** A first look held for ten minutes: a crawler or a backup reads page after page, each once, at a steady pace. */
   firstVisitSustained: 0.3,
 } as const;

@@ -14,11 +14,12 @@ import {
   PROBE_PERIOD_MS,
 } from "./cost.ts";
 import { EventRing, Mark } from "./event-ring.ts";
-import { ANSWER_MS, EXCUSED_BY_SUCCESS, failureOf, Unanswered } from "./failures.ts";
+import { ANSWER_MS, EXCUSED_BY_SUCCESS, EXPLOIT_WEIGHT, failureOf, Unanswered } from "./failures.ts";
 import { GlobalWatch } from "./global-watch.ts";
 import { SiteHistory } from "./history.ts";
 import { PathSketch } from "./path-sketch.ts";
 import { classify, type RequestClass } from "./request-class.ts";
+import { SLOW_MS, SlowFailures } from "./slow-failures.ts";
 import { SourceBaseline } from "./source-baseline.ts";
 import { SourceTable } from "./source-table.ts";
 import { BUCKET_MS, SustainedRing } from "./sustained-ring.ts";
@@ -36,6 +37,8 @@ const SUSTAINED_MS = 600_000;
 const SUSTAINED_SHARE = 0.6;
 /** Probing counts only when at least this share of what a source does is failing on new paths: crawlers meet dead links too. */
 const PROBE_SHARE = 0.4;
+/** A surge of errors is also a good part of what the source does: a busy crawler's dead links alone are none (adaptive). */
+const SURGE_SHARE = 0.25;
 /** During the warm-up the failure bars are this much higher: they are absolute, but the site's habits are not known yet. */
 const WARM_UP_FAILURES = 2;
 
@@ -76,6 +79,7 @@ export class Detector {
   #seeds: Uint32Array = new Uint32Array(1024);
   #trustedUntil: Float64Array = new Float64Array(1024);
   readonly #trust: Trust;
+  readonly #slow: SlowFailures;
   readonly #baseline: Baseline;
   readonly #sourceBaseline: SourceBaseline;
   readonly #watch: GlobalWatch;
@@ -96,6 +100,7 @@ export class Detector {
     this.#settings = settings;
     this.#sources = new SourceTable(settings.detection.max_sources);
     this.#trust = new Trust(settings.detection.trust.duration);
+    this.#slow = new SlowFailures(settings.detection.failures.per_6_hours);
     this.#baseline = new Baseline(siteSettings(settings));
     this.#sourceBaseline = new SourceBaseline(sourceSettings(settings));
     this.#watch = new GlobalWatch(watchSettings(settings));
@@ -158,6 +163,7 @@ export class Detector {
   configure(settings: DetectorSettings): void {
     this.#settings = settings;
     this.#trust.configure(settings.detection.trust.duration);
+    this.#slow.configure(settings.detection.failures.per_6_hours);
     this.#baseline.configure(siteSettings(settings));
     this.#sourceBaseline.configure(sourceSettings(settings));
     this.#watch.configure(watchSettings(settings));
@@ -183,6 +189,7 @@ export class Detector {
     const isError = record.status >= 400;
     const contract = this.#isContract;
     const trusted = !contract && this.#trustedUntil[slot]! > at;
+    let slowLevel = 0;
     let marks: number = Mark.request | (isError ? Mark.error : 0);
     let cost = 1;
     if (!contract) {
@@ -190,7 +197,10 @@ export class Detector {
       if (kind === "proof") this.#prove(slot, source, at);
       cost = this.#costOf(record, kind, slot, trusted || kind === "proof");
       marks |= this.#failureMarks(record, kind, slot, trusted);
-      if (record.status < 300 && kind !== "asset" && kind !== "page") this.#pending[slot] = Math.max(0, this.#pending[slot]! - EXCUSED_BY_SUCCESS);
+      if (!trusted && marks & (Mark.certain | Mark.exploit))
+        slowLevel = this.#slow.add(source, marks & Mark.exploit ? EXPLOIT_WEIGHT : 1, at);
+      if (record.status < 300 && kind !== "asset" && kind !== "page")
+        this.#pending[slot] = Math.max(0, this.#pending[slot]! - EXCUSED_BY_SUCCESS);
     }
     this.#requests++;
     this.#secondRequests++;
@@ -200,7 +210,7 @@ export class Detector {
     }
     this.#count(slot, cost, marks);
     this.#sketch(record, slot);
-    if (!exempt) this.#judgeSource(slot, record, events);
+    if (!exempt) this.#judgeSource(slot, record, slowLevel, events);
     if (contract) this.#judgeSite(events);
   }
 
@@ -211,13 +221,16 @@ export class Detector {
     if (this.#sources.columns.requests[slot]! > 0) this.#active--;
     this.#pending[slot] = 0;
     this.#trust.revoke(source);
+    this.#slow.afterBan(source, this.#now);
     this.#sources.forget(slot);
   }
 
   /** The busiest sources by how close they are to their trigger. */
   top(count: number): SourceReading[] {
     const c = this.#sources.columns;
-    return this.#sources.top(count, (slot) => (c.requests[slot]! === 0 ? 0 : c.cost[slot]! + c.requests[slot]! * 1e-6)).map((slot) => this.#read(slot));
+    return this.#sources
+      .top(count, (slot) => (c.requests[slot]! === 0 ? 0 : c.cost[slot]! + c.requests[slot]! * 1e-6))
+      .map((slot) => this.#read(slot));
   }
 
   read(source: Source): SourceReading | null {
@@ -303,7 +316,11 @@ export class Detector {
       return (visits <= COST.probeVisits ? COST.probe : COST.page) * share;
     }
     if (!isBusy || record.status >= 400) return COST.page * share;
-    return (this.#visit(VisitKind.page, slot, record.path, false, PAGE_PERIOD_MS) === 1 ? COST.firstVisit : COST.page) * share;
+    if (kind === "login" && record.method !== "POST") return COST.login * share;
+    return (
+      (this.#visit(VisitKind.page, slot, record.path, false, PAGE_PERIOD_MS) === 1 ? COST.firstVisit : COST.page) *
+      share
+    );
   }
 
   #visit(kind: VisitKind, slot: number, path: string, wholeTarget: boolean, periodMs: number): number {
@@ -315,14 +332,20 @@ export class Detector {
       case "none":
         return 0;
       case "login":
-        return Mark.login | (record.status >= 400 ? Mark.blamed : 0);
+        return Mark.certain | (record.status >= 400 ? Mark.blamed : 0);
       case "unanswered":
-        if (this.#unanswered.isFull || this.#pending[slot] === 255) return Mark.login | Mark.blamed;
+        if (this.#unanswered.isFull || this.#pending[slot] === 255) return Mark.certain | Mark.blamed;
         this.#pending[slot]!++;
         this.#unanswered.push(slot, this.#now + ANSWER_MS);
         return Mark.blamed;
       case "probe":
-        return this.#visit(VisitKind.failure, slot, record.path, false, FAILURE_PERIOD_MS) === 1 ? Mark.probe | Mark.blamed : 0;
+        return this.#visit(VisitKind.failure, slot, record.path, false, FAILURE_PERIOD_MS) === 1
+          ? Mark.probe | Mark.blamed
+          : 0;
+      case "exploit":
+        return this.#visit(VisitKind.failure, slot, record.path, true, FAILURE_PERIOD_MS) === 1
+          ? Mark.exploit | Mark.blamed
+          : 0;
     }
   }
 
@@ -345,7 +368,7 @@ export class Detector {
   /** Adds to the source's open bucket when it is worth watching over ten minutes. */
   #sustain(slot: number, cost: number, marks: number): void {
     const c = this.#sources.columns;
-    const worth = c.buckets[slot]! > 0 || (marks & (Mark.login | Mark.probe)) !== 0 || c.requests[slot]! >= BUSY_REQUESTS;
+    const worth = c.buckets[slot]! > 0 || (marks & FAILURE_MARKS) !== 0 || c.requests[slot]! >= BUSY_REQUESTS;
     if (!worth) return;
     const start = Math.floor(this.#now / BUCKET_MS) * BUCKET_MS;
     let serial = c.openBucket[slot]!;
@@ -357,12 +380,12 @@ export class Detector {
     }
     const request = marks & Mark.request ? 1 : 0;
     const error = marks & Mark.error ? 1 : 0;
-    const login = marks & Mark.login ? 1 : 0;
+    const certain = (marks & Mark.certain ? 1 : 0) + (marks & Mark.exploit ? EXPLOIT_WEIGHT : 0);
     const probe = marks & Mark.probe ? 1 : 0;
-    this.#sustained.add(serial, request, error, login, probe, cost);
+    this.#sustained.add(serial, request, error, certain, probe, cost);
     c.sustainedRequests[slot]! += request;
     c.sustainedErrors[slot]! += error;
-    c.sustainedLogins[slot]! += login;
+    c.sustainedCertain[slot]! += certain;
     c.sustainedProbes[slot]! += probe;
     c.sustainedCost[slot]! += cost;
   }
@@ -372,7 +395,7 @@ export class Detector {
     const c = this.#sources.columns;
     c.sustainedRequests[b.slot]! -= b.requests;
     c.sustainedErrors[b.slot]! -= b.errors;
-    c.sustainedLogins[b.slot]! -= b.logins;
+    c.sustainedCertain[b.slot]! -= b.certain;
     c.sustainedProbes[b.slot]! -= b.probes;
     c.sustainedCost[b.slot]! -= b.cost;
     c.buckets[b.slot]!--;
@@ -409,8 +432,15 @@ export class Detector {
   /** Closes the present second, then any idle ones up to the next recalculation or `until`. */
   #closeSecond(until: number, events: DetectorEvents): void {
     const closed = this.#second;
-    if (!this.#isFrozen(closed * 1000)) this.#baseline.addSecond(closed, this.#secondRequests, this.#secondErrors, this.#active);
-    this.#history.add(closed, this.#secondRequests, this.#secondErrors, this.#baseline.snapshot, triggerRate(this.#baseline.snapshot, this.thresholds));
+    if (!this.#isFrozen(closed * 1000))
+      this.#baseline.addSecond(closed, this.#secondRequests, this.#secondErrors, this.#active);
+    this.#history.add(
+      closed,
+      this.#secondRequests,
+      this.#secondErrors,
+      this.#baseline.snapshot,
+      triggerRate(this.#baseline.snapshot, this.thresholds),
+    );
     this.#secondRequests = this.#secondErrors = 0;
     this.#second = closed + 1;
     this.#now = Math.max(this.#now, this.#second * 1000);
@@ -463,19 +493,20 @@ export class Detector {
       const slot = this.#unanswered.shift();
       if (this.#pending[slot] === 0 || !this.#sources.isLive(slot)) continue;
       this.#pending[slot]!--;
-      this.#count(slot, 0, Mark.login);
-      this.#judgeSource(slot, null, events);
+      this.#count(slot, 0, Mark.certain);
+      this.#judgeSource(slot, null, 0, events);
     }
   }
 
   #sketch(record: AccessRecord, slot: number): void {
-    if (this.#sources.columns.requests[slot]! >= BUSY_REQUESTS) this.#sources.openSketch(slot).add(record.path, record.status, record.userAgent);
+    if (this.#sources.columns.requests[slot]! >= BUSY_REQUESTS)
+      this.#sources.openSketch(slot).add(record.path, record.status, record.userAgent);
     // One in sixteen is enough to name what a surge asks for.
     if ((this.#requests & 15) === 0) this.#siteSketch.add(record.path, record.status, record.userAgent);
   }
 
-  #judgeSource(slot: number, record: AccessRecord | null, events: DetectorEvents): void {
-    const verdict = this.#isContract ? this.#contractVerdict(slot) : this.#adaptiveVerdict(slot);
+  #judgeSource(slot: number, record: AccessRecord | null, slowLevel: number, events: DetectorEvents): void {
+    const verdict = this.#isContract ? this.#contractVerdict(slot) : this.#adaptiveVerdict(slot, slowLevel);
     if (verdict !== null) events.verdict(this.#withSketch(verdict, slot, record));
   }
 
@@ -491,50 +522,86 @@ export class Detector {
     return this.#verdict(slot, "requests", this.#settings.detection.window, rate, baseline, thresholds, surge);
   }
 
-  #adaptiveVerdict(slot: number): SourceVerdict | null {
+  #adaptiveVerdict(slot: number, slowLevel: number): SourceVerdict | null {
     const c = this.#sources.columns;
     const seconds = this.#windowSeconds;
     const rate = c.cost[slot]! / seconds;
-    const failures = this.#failureVerdict(slot);
+    const failures = this.#failureVerdict(slot, slowLevel);
     if (failures !== null) return failures;
     if (this.isLearning) return this.#ceilingVerdict(slot, rate);
-    const surge = this.#isSurge(c.blamed[slot]! / seconds);
+    const surge = this.#isSurge(c.blamed[slot]! / seconds) && c.blamed[slot]! >= SURGE_SHARE * c.requests[slot]!;
     const thresholds = surge ? this.tightenedThresholds : this.thresholds;
     const baseline = this.#sourceBaseline.snapshot;
     const trigger = triggerRate(baseline, thresholds);
-    if (rate > trigger) return this.#verdict(slot, "requests", this.#settings.detection.window, rate, baseline, thresholds, surge);
+    if (rate > trigger)
+      return this.#verdict(slot, "requests", this.#settings.detection.window, rate, baseline, thresholds, surge);
     const sustained = c.sustainedCost[slot]! / (SUSTAINED_MS / 1000);
     if (sustained <= trigger * SUSTAINED_SHARE) return null;
-    return this.#verdict(slot, "requests", SUSTAINED_MS, sustained, share(baseline, SUSTAINED_SHARE), thresholds, surge);
+    return this.#verdict(
+      slot,
+      "requests",
+      SUSTAINED_MS,
+      sustained,
+      share(baseline, SUSTAINED_SHARE),
+      thresholds,
+      surge,
+    );
   }
 
-  #failureVerdict(slot: number): SourceVerdict | null {
+  #failureVerdict(slot: number, slowLevel: number): SourceVerdict | null {
     const { failures, trust, window } = this.#settings.detection;
     if (!failures.enabled) return null;
     const c = this.#sources.columns;
     const learning = this.isLearning ? WARM_UP_FAILURES : 1;
     const slack = (this.#isTrusted(slot) ? trust.failures : 1) * learning;
-    const fast = failureCount(c.logins[slot]!, c.probes[slot]!, c.requests[slot]!);
+    const fast = failureCount(c.certain[slot]!, c.probes[slot]!, c.requests[slot]!);
     const fastBar = ((failures.per_minute * window) / 60_000) * slack;
     if (fast > fastBar) return this.#failed(slot, window, fast, fastBar, learning > 1);
-    const slow = failureCount(c.sustainedLogins[slot]!, c.sustainedProbes[slot]!, c.sustainedRequests[slot]!);
+    const slow = failureCount(c.sustainedCertain[slot]!, c.sustainedProbes[slot]!, c.sustainedRequests[slot]!);
     const slowBar = failures.per_10_minutes * slack;
-    return slow > slowBar ? this.#failed(slot, SUSTAINED_MS, slow, slowBar, learning > 1) : null;
+    if (slow > slowBar) return this.#failed(slot, SUSTAINED_MS, slow, slowBar, learning > 1);
+    if (slowLevel <= failures.per_6_hours) return null;
+    const verdict = this.#failed(slot, SLOW_MS, slowLevel, failures.per_6_hours, false);
+    // What the source did over six hours is only known as failures.
+    return { ...verdict, requests: Math.ceil(slowLevel), errors: Math.ceil(slowLevel), rate: verdict.comparedRate };
   }
 
   /** The bar as a baseline: mean and deviation such that the z-score test fires exactly above it. */
   #failed(slot: number, windowMs: number, failures: number, bar: number, learning: boolean): SourceVerdict {
     const thresholds = this.thresholds;
     const unit = bar / (windowMs / 1000) / (1 + thresholds.zScore);
-    const baseline: BaselineSnapshot = { at: this.#now, mean: unit, stddev: unit, errorRate: 0, samples: 0, from: "floor" };
-    const verdict = this.#verdict(slot, "failures", windowMs, failures / (windowMs / 1000), baseline, thresholds, false);
+    const baseline: BaselineSnapshot = {
+      at: this.#now,
+      mean: unit,
+      stddev: unit,
+      errorRate: 0,
+      samples: 0,
+      from: "floor",
+    };
+    const verdict = this.#verdict(
+      slot,
+      "failures",
+      windowMs,
+      failures / (windowMs / 1000),
+      baseline,
+      thresholds,
+      false,
+    );
     return learning ? { ...verdict, reasons: ["ceiling"] } : verdict;
   }
 
   #ceilingVerdict(slot: number, rate: number): SourceVerdict | null {
     const ceiling = this.#settings.detection.ceiling;
     if (rate <= ceiling) return null;
-    const verdict = this.#verdict(slot, "requests", this.#settings.detection.window, rate, this.sourceBaseline, this.thresholds, false);
+    const verdict = this.#verdict(
+      slot,
+      "requests",
+      this.#settings.detection.window,
+      rate,
+      this.sourceBaseline,
+      this.thresholds,
+      false,
+    );
     return { ...verdict, reasons: ["ceiling"], triggerRate: ceiling };
   }
 
@@ -586,7 +653,9 @@ export class Detector {
       sketch = new PathSketch();
       sketch.add(record.path, record.status, record.userAgent);
     }
-    return sketch === undefined ? verdict : { ...verdict, topPaths: sketch.paths(), statuses: sketch.statuses(), userAgent: sketch.userAgent };
+    return sketch === undefined
+      ? verdict
+      : { ...verdict, topPaths: sketch.paths(), statuses: sketch.statuses(), userAgent: sketch.userAgent };
   }
 
   /** Looks at the whole site: once a second, and in the contract profile at every request. */
@@ -595,13 +664,19 @@ export class Detector {
     const rate = this.#requests / this.#windowSeconds;
     const baseline = this.#baseline.snapshot;
     const thresholds = this.thresholds;
-    const hot = rate > triggerRate(baseline, thresholds) && (this.#isContract || this.#isWidespread(baseline, thresholds));
+    const hot =
+      rate > triggerRate(baseline, thresholds) && (this.#isContract || this.#isWidespread(baseline, thresholds));
     const since = this.#watch.firingSince;
     const change = this.#watch.update(this.#now, hot);
-    if (hot && (change !== null || this.#lastGlobal === null)) this.#lastGlobal = this.#globalVerdict(rate, baseline, thresholds);
+    if (hot && (change !== null || this.#lastGlobal === null))
+      this.#lastGlobal = this.#globalVerdict(rate, baseline, thresholds);
     if (change === null) return;
     const verdict = this.#lastGlobal ?? this.#globalVerdict(rate, baseline, thresholds);
-    events.global(change, this.#watch.firingSince ?? since ?? this.#now, change === "resolved" ? { ...verdict, at: this.#now } : verdict);
+    events.global(
+      change,
+      this.#watch.firingSince ?? since ?? this.#now,
+      change === "resolved" ? { ...verdict, at: this.#now } : verdict,
+    );
     if (change === "resolved") this.#lastGlobal = null;
   }
 
@@ -644,7 +719,8 @@ export class Detector {
     const seconds = this.#windowSeconds;
     const contract = this.#isContract;
     const comparedRate = (contract ? c.requests[slot]! : c.cost[slot]!) / seconds;
-    const tightened = this.#isSurge((contract ? c.errors[slot]! : c.blamed[slot]!) / seconds);
+    const failing = contract ? c.errors[slot]! : c.blamed[slot]!;
+    const tightened = this.#isSurge(failing / seconds) && (contract || failing >= SURGE_SHARE * c.requests[slot]!);
     const thresholds = tightened ? this.tightenedThresholds : this.thresholds;
     return {
       source: this.#sources.sourceOf(slot),
@@ -661,14 +737,16 @@ export class Detector {
   }
 }
 
+const FAILURE_MARKS = Mark.certain | Mark.probe | Mark.exploit;
+
 /** How long an anomaly holds the adaptive baseline still. */
 const FREEZE_MS = 15 * 60_000;
 /** Idle stretches longer than this are skipped but for their last part: windows, history and hour slots hold no more. */
 const LONG_IDLE_SECONDS = 26 * 3600;
 
-/** Failures by meaning: logins always, probing only when it is most of what the source does. */
-function failureCount(logins: number, probes: number, requests: number): number {
-  return logins + (probes >= PROBE_SHARE * requests ? probes : 0);
+/** Failures by meaning: the certain ones always, probing only when it is much of what the source does. */
+function failureCount(certain: number, probes: number, requests: number): number {
+  return certain + (probes >= PROBE_SHARE * requests ? probes : 0);
 }
 
 function share(baseline: BaselineSnapshot, part: number): BaselineSnapshot {

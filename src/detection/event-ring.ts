@@ -1,7 +1,14 @@
 import type { EpochMs } from "../accesslog/record.ts";
 
 /** What one event adds to its source's counters while it is inside the window. Bits, so that one event can be several. */
-export const Mark = { request: 1, error: 2, blamed: 4, login: 8, probe: 16 } as const;
+export const Mark = {
+  request: 1,
+  error: 2,
+  blamed: 4,
+  /** A failure that speaks for itself. */ certain: 8,
+  probe: 16,
+  /** A certain failure of double weight. */ exploit: 32,
+} as const;
 
 /**
  * The events of the last window, oldest first, for all sources together: a ring that grows up to a bound.

@@ -1,8 +1,14 @@
 import type { AccessRecord, EpochMs } from "../accesslog/record.ts";
-import { isBlamed, type RequestClass } from "./request-class.ts";
+import { isBlamed, isExploit, type RequestClass } from "./request-class.ts";
 
-/** How a failure counts: "login" at once, "unanswered" when no success follows in time, "probe" by distinct path. */
-export type Failure = "none" | "login" | "unanswered" | "probe";
+/**
+ * How a failure counts: "login" at once, "unanswered" when no success follows in time, "probe" and "exploit" by
+ * distinct path.
+ */
+export type Failure = "none" | "login" | "unanswered" | "probe" | "exploit";
+
+/** An attempt on a known weakness counts as this many failures, whatever else the source does: nobody does it by mistake. */
+export const EXPLOIT_WEIGHT = 2;
 
 /**
  * What a request says about failing. Every POST to a login counts whatever it answers (a failed web login is
@@ -10,7 +16,8 @@ export type Failure = "none" | "login" | "unanswered" | "probe";
  * other blamed answers count as probing, once per path. Empty request lines (nginx's 400) say nothing.
  */
 export function failureOf(record: AccessRecord, kind: RequestClass, trusted: boolean): Failure {
-  if (kind === "login") return "login";
+  if (kind === "login" && record.method === "POST") return "login";
+  if (record.status >= 400 && record.status !== 499 && isExploit(record.path)) return "exploit";
   if (record.status === 401) return "unanswered";
   if (!isBlamed(record.status) || kind === "asset" || kind === "preview" || record.path === "") return "none";
   // An account is needed to be told 404 by WebDAV, so for a proven source it is the ordinary noise of syncing.

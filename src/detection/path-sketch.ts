@@ -16,7 +16,8 @@ export class PathSketch {
     const cut = queryStart(path);
     this.#addPath(cut < path.length || path.length > MAX_TEXT ? path.slice(0, Math.min(cut, MAX_TEXT)) : path);
     this.#addStatus(status);
-    if (userAgent !== undefined) this.userAgent = userAgent.length > MAX_TEXT ? userAgent.slice(0, MAX_TEXT) : userAgent;
+    if (userAgent !== undefined)
+      this.userAgent = userAgent.length > MAX_TEXT ? userAgent.slice(0, MAX_TEXT) : userAgent;
   }
 
   /** Most frequent first, at most `limit`. */

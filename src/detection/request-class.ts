@@ -10,7 +10,7 @@ import { queryStart } from "./path-sketch.ts";
  * preview:  thumbnails and avatars: dozens a page, each with its own query, many 404 innocently.
  * probe:    health endpoints that monitors ask for all day.
  * dav:      WebDAV that did not prove an account.
- * login:    a form or API that takes a password.
+ * login:    a form or API that takes a password: asked for it, or given one.
  * page:     everything else.
  */
 export type RequestClass = "proof" | "asset" | "preview" | "probe" | "dav" | "login" | "page";
@@ -36,11 +36,19 @@ const PROOF: Readonly<Record<string, readonly number[]>> = {
 const DAV = /\/(?:remote|public)\.php\/|^\/(?:dav|caldav|carddav|webdav)(?:\/|$)/;
 // The device login flow (/login/v2…) polls without a password and gets 404 until the person has agreed.
 const LOGIN =
-  /\/(?:login|signin|sign-in|log-in|logon|wp-login\.php|xmlrpc\.php|user\/login|users\/sign_in|auth\/login|session|sessions|j_security_check|administrator\/index\.php|admin\/login|lost-?password|password_reset)\/?$/i;
+  /\/(?:login|signin|sign-in|log-in|logon|wp-login\.php|xmlrpc\.php|user\/login|users\/sign_in|auth\/login|session|sessions|j_security_check|administrator(?:\/index\.php)?|admin\/login|lost-?password|password_reset)\/?$/i;
 const DEVICE_FLOW = /\/login\/(?:v2|flow)(?:\/|$)/;
 const PREVIEW = /\/(?:core|publicpreview|preview|avatar|thumbnail|thumb|thumbs)(?:\.png|\.php)?(?:\/|$)/;
 const PREVIEW_LEAF = /\/preview(?:\.png)?$|\/publicpreview\/|\/avatar\/|\/thumbnails?\//;
-const PROBES = new Set(["/status.php", "/robots.txt", "/health", "/healthz", "/ping", "/server-status", "/nginx_status"]);
+const PROBES = new Set([
+  "/status.php",
+  "/robots.txt",
+  "/health",
+  "/healthz",
+  "/ping",
+  "/server-status",
+  "/nginx_status",
+]);
 
 /** The class of a record. */
 export function classify(record: Pick<AccessRecord, "method" | "path" | "status">): RequestClass {
@@ -50,7 +58,7 @@ export function classify(record: Pick<AccessRecord, "method" | "path" | "status"
   const end = queryStart(path);
   if (isAsset(path, end)) return "asset";
   const bare = end === path.length ? path : path.slice(0, end);
-  if (method === "POST" && LOGIN.test(bare) && !DEVICE_FLOW.test(bare)) return "login";
+  if (LOGIN.test(bare) && !DEVICE_FLOW.test(bare)) return "login";
   if (DAV.test(bare)) return "dav";
   if (PREVIEW.test(bare) && PREVIEW_LEAF.test(bare)) return "preview";
   if (PROBES.has(bare)) return "probe";
@@ -71,5 +79,37 @@ function isAsset(path: string, end: number): boolean {
  * impatience; 423 and 409 are WebDAV's ordinary conflicts; 5xx is the server's own.
  */
 export function isBlamed(status: number): boolean {
-  return status >= 400 && status < 500 && status !== 408 && status !== 409 && status !== 413 && status !== 423 && status !== 429 && status !== 499;
+  return (
+    status >= 400 &&
+    status < 500 &&
+    status !== 408 &&
+    status !== 409 &&
+    status !== 413 &&
+    status !== 423 &&
+    status !== 429 &&
+    status !== 499
+  );
+}
+
+/**
+ * Paths that no page links to and no client of an honest application asks for: secrets and dumps, database
+ * front ends, shells, uploaders and plugin files with a history, traversal and injection. A failure there is
+ * no dead link.
+ */
+const EXPLOIT = new RegExp(
+  [
+    String.raw`/\.(?:env|git|svn|hg|aws|ssh|htpasswd|htaccess|vscode|idea|bash_history|docker|npmrc|s3cfg|DS_Store)`,
+    String.raw`/(?:php-?my-?admin|pma|mysqladmin|adminer|dbadmin|sqlweb|websql|myadmin)`,
+    String.raw`/(?:cgi-bin|boaform|HNAP1|solr|actuator|manager/html|jmx-console|invoker|owa|ecp|autodiscover|telescope|_ignition|_profiler)(?:/|$)`,
+    String.raw`/vendor/(?:phpunit|.+/eval-stdin)|eval-stdin\.php|/wp-content/(?:plugins|themes|uploads)/.*\.(?:php|txt|zip)$`,
+    String.raw`/(?:shell|cmd|c99|r57|wso|alfa|webshell|backdoor|up(?:load)?er?|xmrlpc|wp-config|config|configuration|setup|install|info|phpinfo|test|adminer|db|dump|backup)\.(?:php\d?|asp|aspx|jsp|bak|old|sql|zip|gz|tgz|tar|save|swp|txt)`,
+    String.raw`fckeditor|ckfinder|timthumb|muieblackcat|w00tw00t|\.(?:sql|bak|swp|sqlite|pem|key|cfg)(?:\.(?:gz|zip|bz2))?$`,
+    String.raw`\.\./|%2e%2e|/etc/passwd|union(?:\+|%20| )+(?:all|select)|<script|%3Cscript|base64_decode|php://|\$\{jndi`,
+  ].join("|"),
+  "i",
+);
+
+/** Does this target look like an attempt on a known weakness? Only worth asking of requests that failed. */
+export function isExploit(path: string): boolean {
+  return EXPLOIT.test(path.length > 2048 ? path.slice(0, 2048) : path);
 }

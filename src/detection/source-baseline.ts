@@ -31,7 +31,14 @@ export class SourceBaseline {
 
   constructor(settings: SourceBaselineSettings) {
     this.#settings = settings;
-    this.#snapshot = { at: 0, mean: settings.floorMean, stddev: settings.floorStddev, errorRate: 0, samples: 0, from: "floor" };
+    this.#snapshot = {
+      at: 0,
+      mean: settings.floorMean,
+      stddev: settings.floorStddev,
+      errorRate: 0,
+      samples: 0,
+      from: "floor",
+    };
   }
 
   get snapshot(): BaselineSnapshot {

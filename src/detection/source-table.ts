@@ -1,5 +1,6 @@
 import type { Source } from "../net/cidr.ts";
 import { Mark } from "./event-ring.ts";
+import { EXPLOIT_WEIGHT } from "./failures.ts";
 import { PathSketch } from "./path-sketch.ts";
 
 /** The columns of a source: counters over the window, and over the ten minutes of the sustained window. */
@@ -7,11 +8,11 @@ interface Columns {
   requests: Uint32Array;
   errors: Uint32Array;
   blamed: Uint32Array;
-  logins: Uint32Array;
+  certain: Uint32Array;
   probes: Uint32Array;
   cost: Float64Array;
   sustainedRequests: Uint32Array;
-  sustainedLogins: Uint32Array;
+  sustainedCertain: Uint32Array;
   sustainedProbes: Uint32Array;
   sustainedErrors: Uint32Array;
   sustainedCost: Float64Array;
@@ -24,7 +25,11 @@ interface Columns {
   state: Uint8Array;
 }
 
-const SlotState = { free: 0, live: 1, /** Forgotten (banned, shed): waits for its events to leave. */ dead: 2 } as const;
+const SlotState = {
+  free: 0,
+  live: 1,
+  /** Forgotten (banned, shed): waits for its events to leave. */ dead: 2,
+} as const;
 
 /**
  * Every source with something inside a window, as columns of numbers: about 90 bytes a source. A slot is
@@ -84,7 +89,7 @@ export class SourceTable {
   /** Frees the slot once nothing refers to it; true when it was a live source that ended its visit. */
   releaseIfEmpty(slot: number): boolean {
     const c = this.columns;
-    if (c.requests[slot]! > 0 || c.logins[slot]! > 0 || c.buckets[slot]! > 0) return false;
+    if (c.requests[slot]! > 0 || c.certain[slot]! > 0 || c.buckets[slot]! > 0) return false;
     const wasLive = c.state[slot] === SlotState.live;
     if (wasLive) this.#slots.delete(this.#sources[slot]!);
     this.#sources[slot] = undefined;
@@ -116,7 +121,8 @@ export class SourceTable {
     if (marks & Mark.request) c.requests[slot]! += one;
     if (marks & Mark.error) c.errors[slot]! += one;
     if (marks & Mark.blamed) c.blamed[slot]! += one;
-    if (marks & Mark.login) c.logins[slot]! += one;
+    if (marks & Mark.certain) c.certain[slot]! += one;
+    if (marks & Mark.exploit) c.certain[slot]! += one * EXPLOIT_WEIGHT;
     if (marks & Mark.probe) c.probes[slot]! += one;
   }
 
@@ -175,11 +181,11 @@ function allocate(size: number): Columns {
     requests: new Uint32Array(size),
     errors: new Uint32Array(size),
     blamed: new Uint32Array(size),
-    logins: new Uint32Array(size),
+    certain: new Uint32Array(size),
     probes: new Uint32Array(size),
     cost: new Float64Array(size),
     sustainedRequests: new Uint32Array(size),
-    sustainedLogins: new Uint32Array(size),
+    sustainedCertain: new Uint32Array(size),
     sustainedProbes: new Uint32Array(size),
     sustainedErrors: new Uint32Array(size),
     sustainedCost: new Float64Array(size),

@@ -5,7 +5,7 @@ export interface Bucket {
   readonly slot: number;
   readonly requests: number;
   readonly errors: number;
-  readonly logins: number;
+  readonly certain: number;
   readonly probes: number;
   readonly cost: number;
 }
@@ -23,7 +23,7 @@ export class SustainedRing {
   #slot = new Int32Array(this.#size);
   #requests = new Uint32Array(this.#size);
   #errors = new Uint32Array(this.#size);
-  #logins = new Uint32Array(this.#size);
+  #certain = new Uint32Array(this.#size);
   #probes = new Uint32Array(this.#size);
   #cost = new Float64Array(this.#size);
   /** Serial numbers of the oldest bucket and of the next one to be made. */
@@ -58,16 +58,16 @@ export class SustainedRing {
     const i = serial & (this.#size - 1);
     this.#start[i] = start;
     this.#slot[i] = slot;
-    this.#requests[i] = this.#errors[i] = this.#logins[i] = this.#probes[i] = 0;
+    this.#requests[i] = this.#errors[i] = this.#certain[i] = this.#probes[i] = 0;
     this.#cost[i] = 0;
     return serial;
   }
 
-  add(serial: number, requests: number, errors: number, logins: number, probes: number, cost: number): void {
+  add(serial: number, requests: number, errors: number, certain: number, probes: number, cost: number): void {
     const i = serial & (this.#size - 1);
     this.#requests[i]! += requests;
     this.#errors[i]! += errors;
-    this.#logins[i]! += logins;
+    this.#certain[i]! += certain;
     this.#probes[i]! += probes;
     this.#cost[i]! += cost;
   }
@@ -78,7 +78,7 @@ export class SustainedRing {
       slot: this.#slot[i]!,
       requests: this.#requests[i]!,
       errors: this.#errors[i]!,
-      logins: this.#logins[i]!,
+      certain: this.#certain[i]!,
       probes: this.#probes[i]!,
       cost: this.#cost[i]!,
     };
@@ -94,7 +94,7 @@ export class SustainedRing {
     this.#slot = move(this.#slot, new Int32Array(size));
     this.#requests = move(this.#requests, new Uint32Array(size));
     this.#errors = move(this.#errors, new Uint32Array(size));
-    this.#logins = move(this.#logins, new Uint32Array(size));
+    this.#certain = move(this.#certain, new Uint32Array(size));
     this.#probes = move(this.#probes, new Uint32Array(size));
     this.#cost = move(this.#cost, new Float64Array(size));
     this.#size = size;

@@ -16,7 +16,11 @@ export interface Comparison {
 }
 
 /** z-score > threshold or rate > multiple × mean. Both strict: a rate exactly at its trigger is normal. */
-export function compare(rate: number, baseline: Pick<BaselineSnapshot, "mean" | "stddev">, thresholds: Thresholds): Comparison {
+export function compare(
+  rate: number,
+  baseline: Pick<BaselineSnapshot, "mean" | "stddev">,
+  thresholds: Thresholds,
+): Comparison {
   const zScore = (rate - baseline.mean) / baseline.stddev;
   const multiple = rate / baseline.mean;
   const reasons: Reason[] = [];
@@ -32,5 +36,7 @@ export function triggerRate(baseline: Pick<BaselineSnapshot, "mean" | "stddev">,
 
 /** Both thresholds multiplied by one factor: halved by an error surge. */
 export function scaled(thresholds: Thresholds, factor: number): Thresholds {
-  return factor === 1 ? thresholds : { zScore: thresholds.zScore * factor, rateMultiple: thresholds.rateMultiple * factor };
+  return factor === 1
+    ? thresholds
+    : { zScore: thresholds.zScore * factor, rateMultiple: thresholds.rateMultiple * factor };
 }

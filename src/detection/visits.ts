@@ -31,7 +31,8 @@ export class Visits {
         if (this.#counts[i]! < 0xffff) this.#counts[i]!++;
         return this.#counts[i]!;
       }
-      if (this.#periods[victim]! === stamp && (this.#periods[i]! !== stamp || this.#counts[i]! < this.#counts[victim]!)) victim = i;
+      if (this.#periods[victim]! === stamp && (this.#periods[i]! !== stamp || this.#counts[i]! < this.#counts[victim]!))
+        victim = i;
     }
     if (this.#periods[victim] === stamp) this.evicted++;
     this.#tags[victim] = hash;

@@ -1,0 +1,110 @@
+/** Old logs, read from start to end: plain or gzip, or standard input. */
+import { createReadStream } from "node:fs";
+import { open, stat } from "node:fs/promises";
+import { pipeline, type Readable, Transform } from "node:stream";
+import { createGunzip } from "node:zlib";
+
+/** Room for whole lines; a longer line is skipped and counted, as in the tail. */
+const CHUNK_BYTES = 1 << 20;
+
+export interface ArchiveProgress {
+  /** Bytes of the file (compressed) read so far. */
+  bytes: number;
+  oversized: number;
+}
+
+/** Size in bytes; 0 for standard input. Throws the file system's error. */
+export async function archiveSize(path: string): Promise<number> {
+  return path === "-" ? 0 : (await stat(path)).size;
+}
+
+/**
+ * Hands on windows of whole lines, each ending with a newline (one is added to a last line without). `onWindow`
+ * may be handed the same buffer again. Rejects with the file system's or zlib's error.
+ */
+export async function readArchive(
+  path: string,
+  maxLineBytes: number,
+  progress: ArchiveProgress,
+  onWindow: (buffer: Buffer, start: number, end: number) => void,
+): Promise<void> {
+  const windows = new LineWindows(maxLineBytes, progress, onWindow);
+  for await (const chunk of await bytesOf(path, progress)) windows.push(chunk as Buffer);
+  windows.end();
+}
+
+async function bytesOf(path: string, progress: ArchiveProgress): Promise<Readable> {
+  const zipped = path !== "-" && (await isGzip(path));
+  const raw = path === "-" ? process.stdin : createReadStream(path, { highWaterMark: CHUNK_BYTES });
+  const counted = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      progress.bytes += chunk.length;
+      done(null, chunk);
+    },
+  });
+  const stages: [Readable, ...Transform[]] = zipped
+    ? [raw, counted, createGunzip({ chunkSize: CHUNK_BYTES })]
+    : [raw, counted];
+  // The error of any stage reaches whoever reads the last one.
+  return pipeline(stages, () => {}) as unknown as Readable;
+}
+
+async function isGzip(path: string): Promise<boolean> {
+  const file = await open(path, "r");
+  try {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(2), 0, 2, 0);
+    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Joins chunks into windows of whole lines. */
+class LineWindows {
+  #rest: Buffer = Buffer.alloc(0);
+  #isSkipping = false;
+
+  constructor(
+    private readonly maxLineBytes: number,
+    private readonly progress: ArchiveProgress,
+    private readonly onWindow: (buffer: Buffer, start: number, end: number) => void,
+  ) {}
+
+  push(chunk: Buffer): void {
+    const last = chunk.lastIndexOf(10);
+    if (last < 0) {
+      this.#keep(chunk);
+      return;
+    }
+    let from = 0;
+    if (this.#isSkipping || this.#rest.length > 0) {
+      from = chunk.indexOf(10) + 1;
+      this.#finishRest(chunk.subarray(0, from));
+    }
+    if (from <= last) this.onWindow(chunk, from, last + 1);
+    this.#keep(chunk.subarray(last + 1));
+  }
+
+  end(): void {
+    if (this.#rest.length > 0) this.#finishRest(Buffer.from("\n"));
+  }
+
+  #finishRest(head: Buffer): void {
+    if (!this.#isSkipping) {
+      const line = Buffer.concat([this.#rest, head]);
+      if (line.length > this.maxLineBytes) this.progress.oversized++;
+      else this.onWindow(line, 0, line.length);
+    }
+    this.#rest = Buffer.alloc(0);
+    this.#isSkipping = false;
+  }
+
+  #keep(tail: Buffer): void {
+    if (this.#isSkipping) return;
+    this.#rest = this.#rest.length === 0 ? Buffer.from(tail) : Buffer.concat([this.#rest, tail]);
+    if (this.#rest.length <= this.maxLineBytes) return;
+    this.progress.oversized++;
+    this.#isSkipping = true;
+    this.#rest = Buffer.alloc(0);
+  }
+}

@@ -1,0 +1,59 @@
+/** What the control socket may do to the running daemon. */
+import type { Clock } from "../clock.ts";
+import type { BanReply, BanRequest, ControlTarget, UnbanReply, UnbanRequest } from "../control/protocol.ts";
+import type { Outcome } from "../decision.ts";
+import type { Effects } from "../effects.ts";
+import type { Engine } from "../engine.ts";
+import type { SystemStatus } from "../status.ts";
+
+export interface ControlParts {
+  readonly clock: Clock;
+  readonly engine: Engine;
+  readonly effects: Pick<Effects, "submit" | "outcomeOf">;
+  readonly status: () => SystemStatus;
+}
+
+/** The command line waits for the firewall this long; then the answer is that it is still on its way. */
+const WAIT_MS = 5000;
+
+export function createControlTarget({ clock, engine, effects, status }: ControlParts): ControlTarget {
+  const settled = async (pending: Promise<Outcome> | null): Promise<Outcome | null> =>
+    pending === null ? null : Promise.race([pending, clock.sleep(WAIT_MS).then(() => null)]);
+
+  return {
+    status,
+    bans: () => engine.bans(),
+    async ban(request: BanRequest): Promise<BanReply> {
+      const now = clock.now();
+      const duration =
+        request.until === "default" ? undefined : request.until === "permanent" ? request.until : request.until - now;
+      const cause = { scope: "manual" as const, at: now, by: request.by, note: request.note };
+      const result = engine.ban(request.source, cause, duration, effects.submit);
+      switch (result.result) {
+        case "allowlisted":
+          return { result: "refused", why: `${request.source} is protected: ${result.why}` };
+        case "full":
+          return { result: "refused", why: `${result.limit} bans are in force, the most that bans.max_active allows` };
+        case "already-banned":
+          return { result: "already-banned", ban: engine.banOf(result.ban.source)! };
+        case "banned": {
+          const outcome = await settled(effects.outcomeOf(request.source));
+          if (outcome?.result === "failed")
+            return { result: "failed", detail: outcome.detail ?? "the firewall refused" };
+          const ban = engine.banOf(request.source);
+          return ban === undefined ? { result: "failed", detail: "it was lifted at once" } : { result: "banned", ban };
+        }
+        default:
+          return result satisfies never;
+      }
+    },
+    async unban({ source, by, forget }: UnbanRequest): Promise<UnbanReply> {
+      const ban = engine.unban(source, clock.now(), by, forget, effects.submit);
+      if (ban === null) return { result: "not-banned", source, forgotten: forget };
+      const outcome = await settled(effects.outcomeOf(source));
+      return outcome?.result === "failed"
+        ? { result: "failed", detail: outcome.detail ?? "the firewall refused" }
+        : { result: "unbanned", source, forgotten: forget };
+    },
+  };
+}

@@ -1,0 +1,148 @@
+/** Whether each part of the system is well, in words with the mend. [pure] */
+import type { HealthCheck, LogStatus } from "./status.ts";
+
+export interface HealthInput {
+  readonly now: number;
+  readonly startedAt: number;
+  readonly log: LogStatus & { readonly lastError?: string | null | undefined };
+  readonly firewall: {
+    readonly backend: string;
+    readonly hooks: readonly string[];
+    readonly bans: number;
+    readonly failing: ReadonlyMap<string, string>;
+    readonly proof: "holds" | "moved" | "exhausted";
+    readonly reconcileError: string | null;
+  };
+  readonly slack: {
+    readonly state: "ok" | "retrying" | "gone" | "off";
+    readonly queued: number;
+    readonly lastError: string | null;
+    readonly lastSentAt: number | null;
+  };
+  readonly audit: { readonly path: string; readonly dropped: number; readonly lastError: string | null };
+}
+
+/** More unread log than this is a lag worth a warning: some ten thousand lines. */
+const LAG_BYTES = 4 * 1024 * 1024;
+/** A log that stays absent this long after the start is no race with nginx any more. */
+const PATIENCE_MS = 30_000;
+
+export function healthChecks(input: HealthInput): HealthCheck[] {
+  return [logHealth(input), firewallHealth(input), slackHealth(input), auditHealth(input)];
+}
+
+function logHealth({ now, startedAt, log }: HealthInput): HealthCheck {
+  const name = "log";
+  if (log.lastError) return { name, level: "bad", short: "cannot be read", detail: log.lastError };
+  if (!log.open) {
+    const level = now - startedAt > PATIENCE_MS ? "bad" : "warn";
+    return {
+      name,
+      level,
+      short: "waiting for it",
+      detail: `${log.path} does not exist yet; check log.path and that nginx writes its JSON log there`,
+    };
+  }
+  const failures = Object.values(log.failures).reduce((sum, count) => sum + count, 0);
+  if (failures > 10 && failures > log.lines / 2) {
+    return {
+      name,
+      level: "bad",
+      short: "not our format",
+      detail: `${failures} of ${log.lines} lines cannot be read; check nginx's log_format (nginx/ has one that fits)`,
+    };
+  }
+  if (log.unreadBytes > LAG_BYTES) {
+    return {
+      name,
+      level: "warn",
+      short: `${(log.unreadBytes / 1e6).toFixed(1)} MB behind`,
+      detail: "the log grows faster than it is read",
+    };
+  }
+  const age = log.newestAt === null ? null : Math.max(0, now - log.newestAt) / 1000;
+  return {
+    name,
+    level: "ok",
+    short: age === null ? "no line yet" : age < 10 ? "live" : `last line ${spanText(age)} ago`,
+  };
+}
+
+function firewallHealth({ firewall }: HealthInput): HealthCheck {
+  const name = "firewall";
+  const short = `${firewall.backend}, ${firewall.bans} ${firewall.bans === 1 ? "ban" : "bans"}`;
+  const [source, cause] = [...firewall.failing][0] ?? [];
+  if (source !== undefined) {
+    return {
+      name,
+      level: "bad",
+      short: `${firewall.failing.size} refused`,
+      detail: `${cause ?? source}; it is tried again every few seconds`,
+    };
+  }
+  if (firewall.proof === "exhausted") {
+    return {
+      name,
+      level: "bad",
+      short: "does not block",
+      detail:
+        "banned sources still get through and no other hook or backend is left; is the traffic coming through a load balancer or CDN?",
+    };
+  }
+  if (firewall.reconcileError !== null)
+    return { name, level: "bad", short: "cannot be checked", detail: firewall.reconcileError };
+  if (firewall.proof === "moved") {
+    return {
+      name,
+      level: "bad",
+      short: "did not block",
+      detail: `a banned source got through; now enforced at ${firewall.hooks.join(", ")}`,
+    };
+  }
+  return { name, level: "ok", short };
+}
+
+function slackHealth({ slack }: HealthInput): HealthCheck {
+  const name = "slack";
+  switch (slack.state) {
+    case "off":
+      return { name, level: "ok", short: "not set up" };
+    case "gone":
+      return {
+        name,
+        level: "warn",
+        short: "webhook revoked",
+        detail: `${slack.lastError ?? "Slack refuses the webhook"}; put a new URL into slack.webhook_file and reload`,
+      };
+    case "retrying":
+      return {
+        name,
+        level: "warn",
+        short: `${slack.queued} waiting`,
+        detail: `${slack.lastError ?? "no answer"}; it is tried again`,
+      };
+    case "ok":
+      return {
+        name,
+        level: "ok",
+        short:
+          slack.queued > 0 ? `${slack.queued} queued` : slack.lastSentAt === null ? "nothing sent yet" : "delivered",
+      };
+    default:
+      return slack.state satisfies never;
+  }
+}
+
+function auditHealth({ audit }: HealthInput): HealthCheck {
+  const name = "audit";
+  if (audit.path === "") return { name, level: "ok", short: "off" };
+  if (audit.lastError !== null) return { name, level: "warn", short: "cannot be written", detail: audit.lastError };
+  return audit.dropped > 0
+    ? { name, level: "warn", short: `${audit.dropped} lost`, detail: "the audit log could not be written for a while" }
+    : { name, level: "ok", short: "written" };
+}
+
+function spanText(seconds: number): string {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}

@@ -1,0 +1,93 @@
+/** Feeds an Engine from windows of log lines and hands its decisions on. The same for run, replay and bench. */
+import type { LineParser } from "./accesslog/parse.ts";
+import type { AccessRecord, EpochMs } from "./accesslog/record.ts";
+import type { Emit, Engine } from "./engine.ts";
+
+export interface PumpStatus {
+  /** Good lines. */
+  readonly records: number;
+  /** Bad lines by kind. */
+  readonly failures: Readonly<Record<string, number>>;
+  /** The last bad line, at most 200 characters. Attacker text. */
+  readonly failureSample: string | undefined;
+  /** Event time of the newest line. */
+  readonly newestAt: EpochMs | null;
+}
+
+export interface PumpOptions {
+  /** Sees every good record before the engine does. */
+  readonly onRecord?: ((record: AccessRecord) => void) | undefined;
+  /**
+   * Where no wall clock can tell a line from the future, a jump ahead by more than this must be confirmed by
+   * the next line; otherwise one mad date would make every line after it late.
+   */
+  readonly confirmJumpsOverMs?: number | undefined;
+}
+
+export class Pump {
+  #records = 0;
+  #failures: Record<string, number> = {};
+  #sample: string | undefined;
+  #newestAt: EpochMs | null = null;
+  #held: AccessRecord | null = null;
+  /** Lines whose date was far ahead and not confirmed. */
+  unconfirmed = 0;
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly parser: LineParser,
+    private readonly emit: Emit,
+    private readonly options: PumpOptions = {},
+  ) {}
+
+  /** Takes in the whole lines in `buffer` from `start` to `end`. */
+  window(buffer: Buffer, start: number, end: number): void {
+    this.parser.parseWindow(buffer, start, end, this.#sink);
+  }
+
+  tick(now: EpochMs): void {
+    this.engine.tick(now, this.emit);
+  }
+
+  /** The end of a replay: a line still waiting for confirmation has nothing that contradicts it. */
+  end(): void {
+    const held = this.#held;
+    this.#held = null;
+    if (held !== null) this.engine.observe(held, this.emit);
+  }
+
+  status(): PumpStatus {
+    return {
+      records: this.#records,
+      failures: { ...this.#failures },
+      failureSample: this.#sample,
+      newestAt: this.#newestAt,
+    };
+  }
+
+  readonly #sink = {
+    record: (record: AccessRecord): void => {
+      this.#records++;
+      this.#newestAt = record.at;
+      this.options.onRecord?.(record);
+      if (this.options.confirmJumpsOverMs === undefined) this.engine.observe(record, this.emit);
+      else this.#confirm(record, this.options.confirmJumpsOverMs);
+    },
+    failure: (kind: string, line: string): void => {
+      this.#failures[kind] = (this.#failures[kind] ?? 0) + 1;
+      this.#sample = line;
+    },
+  };
+
+  #confirm(record: AccessRecord, limitMs: number): void {
+    const held = this.#held;
+    this.#held = null;
+    if (held !== null) {
+      if (record.at >= held.at - limitMs) this.engine.observe(held, this.emit);
+      else this.unconfirmed++;
+    }
+    const now = this.engine.now;
+    if (Number.isFinite(now) && record.at > now + limitMs) this.#held = record;
+    else this.engine.observe(record, this.emit);
+  }
+}
