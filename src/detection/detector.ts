@@ -18,7 +18,7 @@ import { ANSWER_MS, EXCUSED_BY_SUCCESS, EXPLOIT_WEIGHT, failureOf, Unanswered } 
 import { GlobalWatch } from "./global-watch.ts";
 import { SiteHistory } from "./history.ts";
 import { PathSketch } from "./path-sketch.ts";
-import { classify, type RequestClass } from "./request-class.ts";
+import { Classifier, type RequestClass } from "./request-class.ts";
 import { SLOW_MS, SlowFailures } from "./slow-failures.ts";
 import { SourceBaseline } from "./source-baseline.ts";
 import { SourceTable } from "./source-table.ts";
@@ -73,6 +73,7 @@ export class Detector {
   readonly #ring = new EventRing(MOST_EVENTS);
   readonly #sustained = new SustainedRing(MOST_BUCKETS);
   readonly #sources: SourceTable;
+  readonly #classifier = new Classifier();
   readonly #visits = new Visits();
   readonly #unanswered = new Unanswered();
   #pending: Uint8Array = new Uint8Array(1024);
@@ -193,7 +194,7 @@ export class Detector {
     let marks: number = Mark.request | (isError ? Mark.error : 0);
     let cost = 1;
     if (!contract) {
-      const kind = classify(record);
+      const kind = this.#classifier.classify(record);
       if (kind === "proof") this.#prove(slot, source, at);
       cost = this.#costOf(record, kind, slot, trusted || kind === "proof");
       marks |= this.#failureMarks(record, kind, slot, trusted);
@@ -498,11 +499,15 @@ export class Detector {
     }
   }
 
+  /** Remembers what a busy source and the site ask for: all of a source's first requests, then a sample. */
   #sketch(record: AccessRecord, slot: number): void {
-    if (this.#sources.columns.requests[slot]! >= BUSY_REQUESTS)
-      this.#sources.openSketch(slot).add(record.path, record.status, record.userAgent);
-    // One in sixteen is enough to name what a surge asks for.
-    if ((this.#requests & 15) === 0) this.#siteSketch.add(record.path, record.status, record.userAgent);
+    const requests = this.#sources.columns.requests[slot]!;
+    if (requests >= BUSY_REQUESTS) {
+      const weight = requests < SKETCHED_WHOLE ? 1 : SAMPLE;
+      if (requests % weight === 0)
+        this.#sources.openSketch(slot).add(record.path, record.status, record.userAgent, weight);
+    }
+    if (this.#requests % SAMPLE === 0) this.#siteSketch.add(record.path, record.status, record.userAgent, SAMPLE);
   }
 
   #judgeSource(slot: number, record: AccessRecord | null, slowLevel: number, events: DetectorEvents): void {
@@ -651,7 +656,7 @@ export class Detector {
     let sketch = this.#sources.sketchOf(slot);
     if (sketch === undefined && record !== null) {
       sketch = new PathSketch();
-      sketch.add(record.path, record.status, record.userAgent);
+      sketch.add(record.path, record.status, record.userAgent, 1);
     }
     return sketch === undefined
       ? verdict
@@ -707,8 +712,8 @@ export class Detector {
       ...compare(rate, baseline, thresholds),
       thresholds,
       trusted: false,
-      topPaths: sketch.paths().map((entry) => ({ ...entry, count: entry.count * 16 })),
-      statuses: sketch.statuses().map((entry) => ({ ...entry, count: entry.count * 16 })),
+      topPaths: sketch.paths(),
+      statuses: sketch.statuses(),
       sources: this.#active,
       topSources: top.map((slot) => ({ source: this.#sources.sourceOf(slot), count: c.requests[slot]! })),
     };
@@ -738,6 +743,10 @@ export class Detector {
 }
 
 const FAILURE_MARKS = Mark.certain | Mark.probe | Mark.exploit;
+
+/** A source's requests are sketched one by one up to this many in the window, then, like the site's, one in SAMPLE. */
+const SKETCHED_WHOLE = 64;
+const SAMPLE = 8;
 
 /** How long an anomaly holds the adaptive baseline still. */
 const FREEZE_MS = 15 * 60_000;

@@ -12,10 +12,11 @@ export class PathSketch {
   #statuses: { status: number; count: number }[] = [];
   userAgent: string | undefined;
 
-  add(path: string, status: number, userAgent: string | undefined): void {
+  /** Counts a request; `weight` is how many it stands for. */
+  add(path: string, status: number, userAgent: string | undefined, weight: number): void {
     const cut = queryStart(path);
-    this.#addPath(cut < path.length || path.length > MAX_TEXT ? path.slice(0, Math.min(cut, MAX_TEXT)) : path);
-    this.#addStatus(status);
+    this.#addPath(cut < path.length || path.length > MAX_TEXT ? path.slice(0, Math.min(cut, MAX_TEXT)) : path, weight);
+    this.#addStatus(status, weight);
     if (userAgent !== undefined)
       this.userAgent = userAgent.length > MAX_TEXT ? userAgent.slice(0, MAX_TEXT) : userAgent;
   }
@@ -29,21 +30,21 @@ export class PathSketch {
     return this.#statuses.toSorted((a, b) => b.count - a.count).slice(0, limit);
   }
 
-  #addPath(path: string): void {
+  #addPath(path: string, weight: number): void {
     const known = this.#paths.find((entry) => entry.path === path);
-    if (known) known.count++;
-    else if (this.#paths.length < PATHS) this.#paths.push({ path, count: 1 });
+    if (known) known.count += weight;
+    else if (this.#paths.length < PATHS) this.#paths.push({ path, count: weight });
     else {
       const least = this.#paths.reduce((a, b) => (b.count < a.count ? b : a));
       least.path = path;
-      least.count++;
+      least.count += weight;
     }
   }
 
-  #addStatus(status: number): void {
+  #addStatus(status: number, weight: number): void {
     const known = this.#statuses.find((entry) => entry.status === status);
-    if (known) known.count++;
-    else if (this.#statuses.length < STATUSES) this.#statuses.push({ status, count: 1 });
+    if (known) known.count += weight;
+    else if (this.#statuses.length < STATUSES) this.#statuses.push({ status, count: weight });
   }
 }
 

@@ -38,8 +38,8 @@ const DAV = /\/(?:remote|public)\.php\/|^\/(?:dav|caldav|carddav|webdav)(?:\/|$)
 const LOGIN =
   /\/(?:login|signin|sign-in|log-in|logon|wp-login\.php|xmlrpc\.php|user\/login|users\/sign_in|auth\/login|session|sessions|j_security_check|administrator(?:\/index\.php)?|admin\/login|lost-?password|password_reset)\/?$/i;
 const DEVICE_FLOW = /\/login\/(?:v2|flow)(?:\/|$)/;
-const PREVIEW = /\/(?:core|publicpreview|preview|avatar|thumbnail|thumb|thumbs)(?:\.png|\.php)?(?:\/|$)/;
-const PREVIEW_LEAF = /\/preview(?:\.png)?$|\/publicpreview\/|\/avatar\/|\/thumbnails?\//;
+const PREVIEW =
+  /\/(?:core|files_versions|files_trashbin|photos\/api\/v1|files)\/preview(?:\.png|\/|$)|\/publicpreview(?:\.png|\/|$)|\/avatar\/|\/thumb(?:nail)?s?\//;
 const PROBES = new Set([
   "/status.php",
   "/robots.txt",
@@ -50,17 +50,36 @@ const PROBES = new Set([
   "/nginx_status",
 ]);
 
-/** The class of a record. */
-export function classify(record: Pick<AccessRecord, "method" | "path" | "status">): RequestClass {
-  const { method, status } = record;
-  if (PROOF[method]?.includes(status) && DAV.test(record.path)) return "proof";
-  const path = record.path;
+/** Most targets whose class is remembered; then the memory starts anew. Logs repeat a few thousand targets most of the time. */
+const REMEMBERED = 16_384;
+
+/** Tells the class of a record. Remembers what it found for a target, which is most of the work. */
+export class Classifier {
+  #targets = new Map<string, RequestClass>();
+
+  classify(record: Pick<AccessRecord, "method" | "path" | "status">): RequestClass {
+    const kind = this.#targetClass(record.path);
+    return kind === "dav" && PROOF[record.method]?.includes(record.status) ? "proof" : kind;
+  }
+
+  #targetClass(path: string): RequestClass {
+    const known = this.#targets.get(path);
+    if (known !== undefined) return known;
+    if (this.#targets.size >= REMEMBERED) this.#targets.clear();
+    const kind = targetClass(path);
+    this.#targets.set(path, kind);
+    return kind;
+  }
+}
+
+/** The class of a target by itself: everything but "proof", which takes a method and a status. */
+export function targetClass(path: string): RequestClass {
   const end = queryStart(path);
-  if (isAsset(path, end)) return "asset";
   const bare = end === path.length ? path : path.slice(0, end);
-  if (LOGIN.test(bare) && !DEVICE_FLOW.test(bare)) return "login";
   if (DAV.test(bare)) return "dav";
-  if (PREVIEW.test(bare) && PREVIEW_LEAF.test(bare)) return "preview";
+  if (isAsset(path, end)) return "asset";
+  if (LOGIN.test(bare) && !DEVICE_FLOW.test(bare)) return "login";
+  if (PREVIEW.test(bare)) return "preview";
   if (PROBES.has(bare)) return "probe";
   return "page";
 }
@@ -99,8 +118,8 @@ export function isBlamed(status: number): boolean {
 const EXPLOIT = new RegExp(
   [
     String.raw`/\.(?:env|git|svn|hg|aws|ssh|htpasswd|htaccess|vscode|idea|bash_history|docker|npmrc|s3cfg|DS_Store)`,
-    String.raw`/(?:php-?my-?admin|pma|mysqladmin|adminer|dbadmin|sqlweb|websql|myadmin)`,
-    String.raw`/(?:cgi-bin|boaform|HNAP1|solr|actuator|manager/html|jmx-console|invoker|owa|ecp|autodiscover|telescope|_ignition|_profiler)(?:/|$)`,
+    "/(?:php-?my-?admin|pma|mysqladmin|adminer|dbadmin|sqlweb|websql|myadmin)",
+    "/(?:cgi-bin|boaform|HNAP1|solr|actuator|manager/html|jmx-console|invoker|owa|ecp|telescope|_ignition|_profiler)(?:/|$)",
     String.raw`/vendor/(?:phpunit|.+/eval-stdin)|eval-stdin\.php|/wp-content/(?:plugins|themes|uploads)/.*\.(?:php|txt|zip)$`,
     String.raw`/(?:shell|cmd|c99|r57|wso|alfa|webshell|backdoor|up(?:load)?er?|xmrlpc|wp-config|config|configuration|setup|install|info|phpinfo|test|adminer|db|dump|backup)\.(?:php\d?|asp|aspx|jsp|bak|old|sql|zip|gz|tgz|tar|save|swp|txt)`,
     String.raw`fckeditor|ckfinder|timthumb|muieblackcat|w00tw00t|\.(?:sql|bak|swp|sqlite|pem|key|cfg)(?:\.(?:gz|zip|bz2))?$`,
