@@ -7,6 +7,7 @@ import { Ledger, type Offence } from "./bans/ledger.ts";
 import type { Config } from "./config/schema.ts";
 import type { Ban, BaselineSnapshot, Decision, GlobalVerdict, Manual, Outcome, SourceVerdict } from "./decision.ts";
 import { Detector, type DetectorEvents, type SourceReading } from "./detection/detector.ts";
+import type { Tuning } from "./detection/tuning.ts";
 import { compare, triggerRate } from "./detection/verdict.ts";
 import { parseRange, type Source, sourceOf } from "./net/cidr.ts";
 import { type Ip, isV6 } from "./net/ip.ts";
@@ -51,10 +52,10 @@ export class Engine {
   /** `openLoop`: go on counting the requests of banned sources, as if no ban had cut them off (replay). */
   constructor(
     settings: EngineSettings,
-    private readonly options: { readonly openLoop?: boolean } = {},
+    private readonly options: { readonly openLoop?: boolean; readonly tuning?: Tuning } = {},
   ) {
     this.#settings = settings;
-    this.#detector = new Detector(settings);
+    this.#detector = new Detector(settings, options.tuning);
     this.#ledger = new Ledger(ledgerSettings(settings));
     this.#breaker = new Breaker(settings.bans.circuit_breaker.bans_per_minute);
     this.#allowlist = new Allowlist(settings.allowlist);

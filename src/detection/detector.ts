@@ -4,17 +4,8 @@ import type { BaselineSnapshot, GlobalVerdict, SourceVerdict } from "../decision
 import type { Source } from "../net/cidr.ts";
 import type { HistoryPoint } from "../status.ts";
 import { Baseline, type BaselineSettings } from "./baseline.ts";
-import {
-  ASSET_FLOOD_REQUESTS,
-  ASSET_PERIOD_MS,
-  BUSY_REQUESTS,
-  COST,
-  FAILURE_PERIOD_MS,
-  PAGE_PERIOD_MS,
-  PROBE_PERIOD_MS,
-} from "./cost.ts";
 import { EventRing, Mark } from "./event-ring.ts";
-import { ANSWER_MS, EXCUSED_BY_SUCCESS, EXPLOIT_WEIGHT, failureOf, Unanswered } from "./failures.ts";
+import { failureOf, Unanswered } from "./failures.ts";
 import { GlobalWatch } from "./global-watch.ts";
 import { SiteHistory } from "./history.ts";
 import { PathSketch } from "./path-sketch.ts";
@@ -24,6 +15,7 @@ import { SourceBaseline } from "./source-baseline.ts";
 import { SourceTable } from "./source-table.ts";
 import { BUCKET_MS, SustainedRing } from "./sustained-ring.ts";
 import { Trust } from "./trust.ts";
+import { BUSY_REQUESTS, PERIOD_MS, TUNING, type Tuning } from "./tuning.ts";
 import { type Comparison, compare, scaled, type Thresholds, triggerRate } from "./verdict.ts";
 import { hashText, VisitKind, Visits } from "./visits.ts";
 
@@ -32,15 +24,8 @@ export type DetectorSettings = Pick<Config, "detection" | "baseline">;
 /** Bounds that are not worth a key: events in a window (17 bytes each), buckets in the sustained window. */
 const MOST_EVENTS = 8_000_000;
 const MOST_BUCKETS = 1_000_000;
-/** The slow window, and the share of the trigger that is too much when held that long. */
+/** The slow window. */
 const SUSTAINED_MS = 600_000;
-const SUSTAINED_SHARE = 0.6;
-/** Probing counts only when at least this share of what a source does is failing on new paths: crawlers meet dead links too. */
-const PROBE_SHARE = 0.4;
-/** A surge of errors is also a good part of what the source does: a busy crawler's dead links alone are none (adaptive). */
-const SURGE_SHARE = 0.25;
-/** During the warm-up the failure bars are this much higher: they are absolute, but the site's habits are not known yet. */
-const WARM_UP_FAILURES = 2;
 
 export interface DetectorEvents {
   verdict(verdict: SourceVerdict): void;
@@ -68,6 +53,7 @@ export interface SourceReading {
  */
 export class Detector {
   #settings: DetectorSettings;
+  readonly #tuning: Tuning;
   #now: EpochMs = Number.NEGATIVE_INFINITY;
   #startedAt: EpochMs | null = null;
   readonly #ring = new EventRing(MOST_EVENTS);
@@ -97,14 +83,15 @@ export class Detector {
   #recalculateAt: EpochMs = Number.POSITIVE_INFINITY;
   #lastGlobal: GlobalVerdict | null = null;
 
-  constructor(settings: DetectorSettings) {
+  constructor(settings: DetectorSettings, tuning: Tuning = TUNING) {
     this.#settings = settings;
-    this.#sources = new SourceTable(settings.detection.max_sources);
+    this.#tuning = tuning;
+    this.#sources = new SourceTable(settings.detection.max_sources, tuning.exploitWeight);
     this.#trust = new Trust(settings.detection.trust.duration);
     this.#slow = new SlowFailures(settings.detection.failures.per_6_hours);
     this.#baseline = new Baseline(siteSettings(settings));
-    this.#sourceBaseline = new SourceBaseline(sourceSettings(settings));
-    this.#watch = new GlobalWatch(watchSettings(settings));
+    this.#sourceBaseline = new SourceBaseline(sourceSettings(settings), tuning.busyShare);
+    this.#watch = new GlobalWatch(watchSettings(settings), tuning.calmMs);
   }
 
   get now(): EpochMs {
@@ -199,9 +186,9 @@ export class Detector {
       cost = this.#costOf(record, kind, slot, trusted || kind === "proof");
       marks |= this.#failureMarks(record, kind, slot, trusted);
       if (!trusted && marks & (Mark.certain | Mark.exploit))
-        slowLevel = this.#slow.add(source, marks & Mark.exploit ? EXPLOIT_WEIGHT : 1, at);
+        slowLevel = this.#slow.add(source, marks & Mark.exploit ? this.#tuning.exploitWeight : 1, at);
       if (record.status < 300 && kind !== "asset" && kind !== "page")
-        this.#pending[slot] = Math.max(0, this.#pending[slot]! - EXCUSED_BY_SUCCESS);
+        this.#pending[slot] = Math.max(0, this.#pending[slot]! - this.#tuning.excusedBySuccess);
     }
     this.#requests++;
     this.#secondRequests++;
@@ -297,30 +284,34 @@ export class Detector {
 
   #costOf(record: AccessRecord, kind: RequestClass, slot: number, trusted: boolean): number {
     const share = trusted ? this.#settings.detection.trust.weight : 1;
-    if (kind === "proof") return COST.proof;
+    if (kind === "proof") return this.#tuning.cost.proof;
     const requests = this.#sources.columns.requests[slot]!;
     const isBusy = requests >= BUSY_REQUESTS;
     const succeeded = record.status < 300 || record.status === 304;
     if (kind === "asset" && succeeded) {
-      const visits = isBusy ? this.#visit(VisitKind.asset, slot, record.path, false, ASSET_PERIOD_MS) : 1;
-      const few = visits <= (record.status === 304 ? COST.notModifiedVisits : COST.assetVisits);
-      return (few && requests < ASSET_FLOOD_REQUESTS ? COST.asset : COST.assetRepeated) * share;
+      const visits = isBusy ? this.#visit(VisitKind.asset, slot, record.path, false, PERIOD_MS.asset) : 1;
+      const few = visits <= (record.status === 304 ? this.#tuning.visits.notModified : this.#tuning.visits.asset);
+      return (
+        (few && requests < this.#tuning.visits.assetFlood ? this.#tuning.cost.asset : this.#tuning.cost.assetRepeated) *
+        share
+      );
     }
     if (kind === "preview" && (succeeded || record.status === 404)) {
-      const visits = isBusy ? this.#visit(VisitKind.asset, slot, record.path, true, ASSET_PERIOD_MS) : 1;
-      return (visits <= COST.assetVisits ? COST.preview : COST.page) * share;
+      const visits = isBusy ? this.#visit(VisitKind.asset, slot, record.path, true, PERIOD_MS.asset) : 1;
+      return (visits <= this.#tuning.visits.asset ? this.#tuning.cost.preview : this.#tuning.cost.page) * share;
     }
     // Reading files over WebDAV is as cheap as writing them, for a source that proved its account by other means.
-    if (kind === "dav" && succeeded && trusted) return COST.proof;
+    if (kind === "dav" && succeeded && trusted) return this.#tuning.cost.proof;
     if (kind === "probe" && succeeded) {
-      const visits = isBusy ? this.#visit(VisitKind.asset, slot, record.path, false, PROBE_PERIOD_MS) : 1;
-      return (visits <= COST.probeVisits ? COST.probe : COST.page) * share;
+      const visits = isBusy ? this.#visit(VisitKind.asset, slot, record.path, false, PERIOD_MS.probe) : 1;
+      return (visits <= this.#tuning.visits.probe ? this.#tuning.cost.probe : this.#tuning.cost.page) * share;
     }
-    if (!isBusy || record.status >= 400) return COST.page * share;
-    if (kind === "login" && record.method !== "POST") return COST.login * share;
+    if (!isBusy || record.status >= 400) return this.#tuning.cost.page * share;
+    if (kind === "login" && record.method !== "POST") return this.#tuning.cost.login * share;
     return (
-      (this.#visit(VisitKind.page, slot, record.path, false, PAGE_PERIOD_MS) === 1 ? COST.firstVisit : COST.page) *
-      share
+      (this.#visit(VisitKind.page, slot, record.path, false, PERIOD_MS.page) === 1
+        ? this.#tuning.cost.firstVisit
+        : this.#tuning.cost.page) * share
     );
   }
 
@@ -337,14 +328,14 @@ export class Detector {
       case "unanswered":
         if (this.#unanswered.isFull || this.#pending[slot] === 255) return Mark.certain | Mark.blamed;
         this.#pending[slot]!++;
-        this.#unanswered.push(slot, this.#now + ANSWER_MS);
+        this.#unanswered.push(slot, this.#now + this.#tuning.answerMs);
         return Mark.blamed;
       case "probe":
-        return this.#visit(VisitKind.failure, slot, record.path, false, FAILURE_PERIOD_MS) === 1
+        return this.#visit(VisitKind.failure, slot, record.path, false, PERIOD_MS.failure) === 1
           ? Mark.probe | Mark.blamed
           : 0;
       case "exploit":
-        return this.#visit(VisitKind.failure, slot, record.path, true, FAILURE_PERIOD_MS) === 1
+        return this.#visit(VisitKind.failure, slot, record.path, true, PERIOD_MS.failure) === 1
           ? Mark.exploit | Mark.blamed
           : 0;
     }
@@ -358,7 +349,7 @@ export class Detector {
     }
     const c = this.#sources.columns;
     if (marks & Mark.request && c.requests[slot] === 0) this.#active++;
-    const sustainedCost = cost === COST.firstVisit ? COST.firstVisitSustained : cost;
+    const sustainedCost = cost === this.#tuning.cost.firstVisit ? this.#tuning.cost.firstVisitSustained : cost;
     const stored = this.#ring.push(this.#now, slot, cost, marks);
     this.#sources.add(slot, stored, marks);
     const rate = c.cost[slot]! / this.#windowSeconds;
@@ -381,7 +372,7 @@ export class Detector {
     }
     const request = marks & Mark.request ? 1 : 0;
     const error = marks & Mark.error ? 1 : 0;
-    const certain = (marks & Mark.certain ? 1 : 0) + (marks & Mark.exploit ? EXPLOIT_WEIGHT : 0);
+    const certain = (marks & Mark.certain ? 1 : 0) + (marks & Mark.exploit ? this.#tuning.exploitWeight : 0);
     const probe = marks & Mark.probe ? 1 : 0;
     this.#sustained.add(serial, request, error, certain, probe, cost);
     c.sustainedRequests[slot]! += request;
@@ -485,7 +476,7 @@ export class Detector {
   /** While the site is anomalous the adaptive baseline waits, but not for ever: what lasts becomes normal. */
   #isFrozen(at: EpochMs): boolean {
     const since = this.#watch.firingSince;
-    return !this.#isContract && since !== null && at - since < FREEZE_MS;
+    return !this.#isContract && since !== null && at - since < this.#tuning.freezeMs;
   }
 
   /** 401s that no success followed become failures now. */
@@ -534,20 +525,21 @@ export class Detector {
     const failures = this.#failureVerdict(slot, slowLevel);
     if (failures !== null) return failures;
     if (this.isLearning) return this.#ceilingVerdict(slot, rate);
-    const surge = this.#isSurge(c.blamed[slot]! / seconds) && c.blamed[slot]! >= SURGE_SHARE * c.requests[slot]!;
+    const surge =
+      this.#isSurge(c.blamed[slot]! / seconds) && c.blamed[slot]! >= this.#tuning.surgeShare * c.requests[slot]!;
     const thresholds = surge ? this.tightenedThresholds : this.thresholds;
     const baseline = this.#sourceBaseline.snapshot;
     const trigger = triggerRate(baseline, thresholds);
     if (rate > trigger)
       return this.#verdict(slot, "requests", this.#settings.detection.window, rate, baseline, thresholds, surge);
     const sustained = c.sustainedCost[slot]! / (SUSTAINED_MS / 1000);
-    if (sustained <= trigger * SUSTAINED_SHARE) return null;
+    if (sustained <= trigger * this.#tuning.sustainedShare) return null;
     return this.#verdict(
       slot,
       "requests",
       SUSTAINED_MS,
       sustained,
-      share(baseline, SUSTAINED_SHARE),
+      share(baseline, this.#tuning.sustainedShare),
       thresholds,
       surge,
     );
@@ -557,18 +549,23 @@ export class Detector {
     const { failures, trust, window } = this.#settings.detection;
     if (!failures.enabled) return null;
     const c = this.#sources.columns;
-    const learning = this.isLearning ? WARM_UP_FAILURES : 1;
+    const learning = this.isLearning ? this.#tuning.warmUpFailures : 1;
     const slack = (this.#isTrusted(slot) ? trust.failures : 1) * learning;
-    const fast = failureCount(c.certain[slot]!, c.probes[slot]!, c.requests[slot]!);
+    const fast = this.#failureCount(c.certain[slot]!, c.probes[slot]!, c.requests[slot]!);
     const fastBar = ((failures.per_minute * window) / 60_000) * slack;
     if (fast > fastBar) return this.#failed(slot, window, fast, fastBar, learning > 1);
-    const slow = failureCount(c.sustainedCertain[slot]!, c.sustainedProbes[slot]!, c.sustainedRequests[slot]!);
+    const slow = this.#failureCount(c.sustainedCertain[slot]!, c.sustainedProbes[slot]!, c.sustainedRequests[slot]!);
     const slowBar = failures.per_10_minutes * slack;
     if (slow > slowBar) return this.#failed(slot, SUSTAINED_MS, slow, slowBar, learning > 1);
     if (slowLevel <= failures.per_6_hours) return null;
     const verdict = this.#failed(slot, SLOW_MS, slowLevel, failures.per_6_hours, false);
     // What the source did over six hours is only known as failures.
     return { ...verdict, requests: Math.ceil(slowLevel), errors: Math.ceil(slowLevel), rate: verdict.comparedRate };
+  }
+
+  /** Failures by meaning: the certain ones always, probing only when it is much of what the source does. */
+  #failureCount(certain: number, probes: number, requests: number): number {
+    return certain + (probes >= this.#tuning.probeShare * requests ? probes : 0);
   }
 
   /** The bar as a baseline: mean and deviation such that the z-score test fires exactly above it. */
@@ -725,7 +722,8 @@ export class Detector {
     const contract = this.#isContract;
     const comparedRate = (contract ? c.requests[slot]! : c.cost[slot]!) / seconds;
     const failing = contract ? c.errors[slot]! : c.blamed[slot]!;
-    const tightened = this.#isSurge(failing / seconds) && (contract || failing >= SURGE_SHARE * c.requests[slot]!);
+    const tightened =
+      this.#isSurge(failing / seconds) && (contract || failing >= this.#tuning.surgeShare * c.requests[slot]!);
     const thresholds = tightened ? this.tightenedThresholds : this.thresholds;
     return {
       source: this.#sources.sourceOf(slot),
@@ -748,15 +746,8 @@ const FAILURE_MARKS = Mark.certain | Mark.probe | Mark.exploit;
 const SKETCHED_WHOLE = 64;
 const SAMPLE = 8;
 
-/** How long an anomaly holds the adaptive baseline still. */
-const FREEZE_MS = 15 * 60_000;
 /** Idle stretches longer than this are skipped but for their last part: windows, history and hour slots hold no more. */
 const LONG_IDLE_SECONDS = 26 * 3600;
-
-/** Failures by meaning: the certain ones always, probing only when it is much of what the source does. */
-function failureCount(certain: number, probes: number, requests: number): number {
-  return certain + (probes >= PROBE_SHARE * requests ? probes : 0);
-}
 
 function share(baseline: BaselineSnapshot, part: number): BaselineSnapshot {
   return { ...baseline, mean: baseline.mean * part, stddev: baseline.stddev * part };

@@ -7,9 +7,6 @@ import { isBlamed, isExploit, type RequestClass } from "./request-class.ts";
  */
 export type Failure = "none" | "login" | "unanswered" | "probe" | "exploit";
 
-/** An attempt on a known weakness counts as this many failures, whatever else the source does: nobody does it by mistake. */
-export const EXPLOIT_WEIGHT = 2;
-
 /**
  * What a request says about failing. Every POST to a login counts whatever it answers (a failed web login is
  * 200, 302 or 303); a 401 counts unless success follows, because WebDAV clients ask without a password first;
@@ -25,10 +22,6 @@ export function failureOf(record: AccessRecord, kind: RequestClass, trusted: boo
   return "probe";
 }
 
-/** How long a 401 waits for the success that makes it part of a login. */
-export const ANSWER_MS = 10_000;
-/** One success excuses this many unanswered 401s: discovery asks several times before it sends a password. */
-export const EXCUSED_BY_SUCCESS = 3;
 /** Most 401s waiting at once; beyond that they count at once. */
 const MOST_WAITING = 65_536;
 

@@ -7,9 +7,6 @@ export interface GlobalWatchSettings {
   readonly repeatEveryMs: number;
 }
 
-/** How long the site must be back to normal before the anomaly counts as over. */
-const CALM_MS = 60_000;
-
 export type GlobalChange = "firing" | "still-firing" | "resolved" | null;
 
 /** From a stream of hot/normal looks at the site to the few moments worth telling. */
@@ -20,7 +17,11 @@ export class GlobalWatch {
   #lastToldAt: EpochMs = Number.NEGATIVE_INFINITY;
   #told = false;
 
-  constructor(private settings: GlobalWatchSettings) {}
+  /** `calmMs`: how long the site must be back to normal before the anomaly counts as over. */
+  constructor(
+    private settings: GlobalWatchSettings,
+    private readonly calmMs: number,
+  ) {}
 
   /** When the anomaly now firing began, or null. */
   get firingSince(): EpochMs | null {
@@ -51,7 +52,7 @@ export class GlobalWatch {
   }
 
   #normal(at: EpochMs): GlobalChange {
-    if (at - this.#lastHotAt < CALM_MS && this.#firingSince !== null) return null;
+    if (at - this.#lastHotAt < this.calmMs && this.#firingSince !== null) return null;
     this.#hotSince = null;
     if (this.#firingSince === null) return null;
     this.#firingSince = null;

@@ -13,8 +13,6 @@ const BUCKETS = 136;
 const LEAST = 1 / 60;
 const PER_DOUBLING = 8;
 const HOURS = 24;
-/** The share of visits that counts as busy. */
-const BUSY_SHARE = 0.02;
 /** Fewest visits in the busy share before it replaces the floor: a handful would be noise. */
 const LEAST_BUSY = 5;
 
@@ -29,7 +27,11 @@ export class SourceBaseline {
   #hour = -1;
   #snapshot: BaselineSnapshot;
 
-  constructor(settings: SourceBaselineSettings) {
+  /** `busyShare`: the busiest share of visits that it is made of. */
+  constructor(
+    settings: SourceBaselineSettings,
+    private readonly busyShare: number,
+  ) {
     this.#settings = settings;
     this.#snapshot = {
       at: 0,
@@ -82,7 +84,7 @@ export class SourceBaseline {
         all[i]! += hour[i]!;
         total += hour[i]!;
       }
-    let left = Math.floor(total * BUSY_SHARE);
+    let left = Math.floor(total * this.busyShare);
     let n = 0;
     let sum = 0;
     let squares = 0;

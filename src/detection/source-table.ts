@@ -1,6 +1,5 @@
 import type { Source } from "../net/cidr.ts";
 import { Mark } from "./event-ring.ts";
-import { EXPLOIT_WEIGHT } from "./failures.ts";
 import { PathSketch } from "./path-sketch.ts";
 
 /** The columns of a source: counters over the window, and over the ten minutes of the sustained window. */
@@ -46,7 +45,11 @@ export class SourceTable {
   /** Sources put out because the table was full. */
   shed = 0;
 
-  constructor(readonly limit: number) {}
+  constructor(
+    readonly limit: number,
+    /** What a certain failure of double weight counts. */
+    private readonly exploitWeight: number,
+  ) {}
 
   /** Sources with at least one event in a window. */
   get size(): number {
@@ -122,7 +125,7 @@ export class SourceTable {
     if (marks & Mark.error) c.errors[slot]! += one;
     if (marks & Mark.blamed) c.blamed[slot]! += one;
     if (marks & Mark.certain) c.certain[slot]! += one;
-    if (marks & Mark.exploit) c.certain[slot]! += one * EXPLOIT_WEIGHT;
+    if (marks & Mark.exploit) c.certain[slot]! += one * this.exploitWeight;
     if (marks & Mark.probe) c.probes[slot]! += one;
   }
 

@@ -1,0 +1,108 @@
+/**
+ * Every number of the adaptive profile that is judgement and not contract, with the traffic it stands for. The
+ * contract's own numbers (z-score, multiple, window, floors …) are keys of the configuration. `bench/detection`
+ * moves each of these by ± 30 %.
+ */
+export interface Tuning {
+  /** What a request counts towards its source's rate; 1 is a page asked for again. */
+  readonly cost: Costs;
+  /** How often something may be asked for before it counts as repeated. */
+  readonly visits: Visits;
+  /** A rate held over the ten minutes of the sustained window needs only this share of the trigger. */
+  readonly sustainedShare: number;
+  /** Failing on new paths counts only from this share of what a source does. */
+  readonly probeShare: number;
+  /** Errors surge only when they are also this share of what a source does. */
+  readonly surgeShare: number;
+  /** During the warm-up the failure bars are this many times higher. */
+  readonly warmUpFailures: number;
+  /** How long a 401 waits for the success that makes it part of a login. */
+  readonly answerMs: number;
+  /** One success excuses this many unanswered 401s. */
+  readonly excusedBySuccess: number;
+  /** An attempt on a known weakness counts as this many failures. */
+  readonly exploitWeight: number;
+  /** The busiest share of visits that the busy-source baseline is made of. */
+  readonly busyShare: number;
+  /** How long an anomaly holds the site's baseline still. */
+  readonly freezeMs: number;
+  /** How long the site must be normal before its anomaly is over. */
+  readonly calmMs: number;
+}
+
+export interface Costs {
+  readonly asset: number;
+  readonly assetRepeated: number;
+  readonly preview: number;
+  readonly proof: number;
+  readonly probe: number;
+  readonly firstVisit: number;
+  readonly firstVisitSustained: number;
+  readonly login: number;
+  readonly page: number;
+}
+
+export interface Visits {
+  readonly asset: number;
+  readonly notModified: number;
+  readonly probe: number;
+  readonly assetFlood: number;
+}
+
+export const TUNING: Tuning = {
+  cost: {
+    // One page view pulls in 20–200 files once each: a whole page load should weigh about as much as a dozen pages.
+    asset: 0.1,
+    // A file asked for again and again: a page reloaded, or a flood of a cheap file. Half a page either way.
+    assetRepeated: 0.5,
+    // A thumbnail: made by the dozen while scrolling; each has its own query.
+    preview: 0.12,
+    // Sync clients make 20–50 of these a second for minutes; nobody can make them without an account.
+    proof: 0.03,
+    // Monitors ask once a second all day for an answer that costs the server little.
+    probe: 0.3,
+    // The first look at a page in an hour: reading, crawling, backing up.
+    firstVisit: 0.6,
+    // The same held for ten minutes: a crawler reads page after page, each once, at a steady pace.
+    firstVisitSustained: 0.3,
+    // The login form asked for again and again: people see it once, guessers before every guess.
+    login: 2,
+    page: 1,
+  },
+  visits: {
+    // Reloads, tabs and a few people behind one address fetch the same file this often in ten minutes.
+    asset: 10,
+    // A conditional fetch answered 304 costs next to nothing, but only so many are natural.
+    notModified: 40,
+    // A few monitors and clients behind one address ask for a health page this often in a minute.
+    probe: 120,
+    // More requests a minute than the busiest innocent page loads, map tiles and offices make (559 seen).
+    assetFlood: 600,
+  },
+  // People and pages come in bursts; what goes on for ten minutes at more than half the trigger is a machine.
+  sustainedShare: 0.6,
+  // Crawlers meet dead links too: in real logs they are up to a third of what a crawler asks for.
+  probeShare: 0.4,
+  // A busy crawler's dead links reach a surge's count at a tenth of its requests; a guesser fails most of the time.
+  surgeShare: 0.25,
+  // The bars are absolute, but the site's habits are not known yet.
+  warmUpFailures: 2,
+  // WebDAV clients follow a 401 with the password at once; ten seconds allow for a slow line and a busy server.
+  answerMs: 10_000,
+  // Discovery asks two or three times without a password before it sends one.
+  excusedBySuccess: 3,
+  // Nobody asks for /.env or a database front end by mistake, but one broken bookmark must not ban.
+  exploitWeight: 2,
+  // Offices, crawlers and sync clients: a site with a thousand visits a day has a couple of dozen of them.
+  busyShare: 0.02,
+  // Longer than floods last, shorter than the hour in which honest growth must be learned.
+  freezeMs: 15 * 60_000,
+  // One window: everything that was hot has left it.
+  calmMs: 60_000,
+};
+
+/** How long a fetched file counts as fetched, a seen page as seen, a failed path as failed, a health page as asked for. */
+export const PERIOD_MS = { asset: 600_000, page: 3_600_000, failure: 600_000, probe: 60_000 } as const;
+
+/** Repeats are only looked for once a source has this many requests in the window: fewer cannot reach any trigger. */
+export const BUSY_REQUESTS = 8;
