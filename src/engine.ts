@@ -10,7 +10,7 @@ import { Detector, type DetectorEvents, type SourceReading } from "./detection/d
 import type { Tuning } from "./detection/tuning.ts";
 import { compare, triggerRate } from "./detection/verdict.ts";
 import { parseRange, type Source, sourceOf } from "./net/cidr.ts";
-import { type Ip, isV6 } from "./net/ip.ts";
+import { type Ip, isV6, parseIp } from "./net/ip.ts";
 import type { BanStatus, EngineCounters, EngineState, EngineStatus, SourceStatus } from "./status.ts";
 
 /** The sections of the configuration that the core answers to. */
@@ -155,6 +155,12 @@ export class Engine {
   /** Puts back what an earlier run knew, or what the firewall still holds; nothing is told. */
   restore(bans: readonly BanStatus[], offences: readonly Offence[]): void {
     this.#ledger.restore(bans, offences);
+  }
+
+  /** The source that a named address counts as: its IPv6 prefix, unless that holds an address that must not be banned. */
+  grainOf(source: Source): Source {
+    const ip = parseIp(source);
+    return ip === null ? source : this.#sourceOf(ip);
   }
 
   /** The ban that covers a source, or undefined. */

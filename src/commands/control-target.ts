@@ -25,29 +25,32 @@ export function createControlTarget({ clock, engine, effects, status }: ControlP
     bans: () => engine.bans(),
     async ban(request: BanRequest): Promise<BanReply> {
       const now = clock.now();
+      const source = engine.grainOf(request.source);
       const duration =
         request.until === "default" ? undefined : request.until === "permanent" ? request.until : request.until - now;
       const cause = { scope: "manual" as const, at: now, by: request.by, note: request.note };
-      const result = engine.ban(request.source, cause, duration, effects.submit);
+      const result = engine.ban(source, cause, duration, effects.submit);
       switch (result.result) {
         case "allowlisted":
-          return { result: "refused", why: `${request.source} is protected: ${result.why}` };
+          return { result: "refused", why: `${source} is protected: ${result.why}` };
         case "full":
           return { result: "refused", why: `${result.limit} bans are in force, the most that bans.max_active allows` };
         case "already-banned":
           return { result: "already-banned", ban: engine.banOf(result.ban.source)! };
         case "banned": {
-          const outcome = await settled(effects.outcomeOf(request.source));
+          const outcome = await settled(effects.outcomeOf(source));
           if (outcome?.result === "failed")
             return { result: "failed", detail: outcome.detail ?? "the firewall refused" };
-          const ban = engine.banOf(request.source);
+          const ban = engine.banOf(source);
           return ban === undefined ? { result: "failed", detail: "it was lifted at once" } : { result: "banned", ban };
         }
         default:
           return result satisfies never;
       }
     },
-    async unban({ source, by, forget }: UnbanRequest): Promise<UnbanReply> {
+    async unban({ source: named, by, forget }: UnbanRequest): Promise<UnbanReply> {
+      // An address inside a banned IPv6 prefix means that ban; a ban of the address itself comes first.
+      const source = engine.banOf(named)?.ban.source === named ? named : engine.grainOf(named);
       const ban = engine.unban(source, clock.now(), by, forget, effects.submit);
       if (ban === null) return { result: "not-banned", source, forgotten: forget };
       const outcome = await settled(effects.outcomeOf(source));

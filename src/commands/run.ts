@@ -24,7 +24,7 @@ import { createHostSampler } from "../host/procfs.ts";
 import { readProtected } from "../host/protected.ts";
 import { readSshPorts } from "../host/ssh.ts";
 import type { Notifier } from "../notify/notifier.ts";
-import { createPolicy } from "../notify/policy.ts";
+import { createPolicy, DEFAULT_POLICY } from "../notify/policy.ts";
 import { NotifyQueue } from "../notify/queue.ts";
 import { createSlackNotifier } from "../notify/slack.ts";
 import { createTeller } from "../notify/teller.ts";
@@ -167,7 +167,7 @@ class Daemon {
     const backend = detection.mode === "watch-only" ? "dry-run" : firewall.backend;
     this.#firewall = await createFirewall({ backend, hooks: firewall.hooks, sparePorts }, exec, () => clock.now());
     this.#worker = new FirewallWorker(this.#firewall, clock, (result) => this.#effects.onResult(result));
-    const teller = createTeller({ policy: createPolicy(), queue: this.#queue, clock, hostname: hostname() });
+    const teller = createTeller({ policy: createPolicy({ ...DEFAULT_POLICY, repeatMs: detection.global.repeat_every }), queue: this.#queue, clock, hostname: hostname() });
     const snapshots = this.#createSnapshots();
     this.#effects = new Effects({
       clock,

@@ -4,67 +4,115 @@
  */
 import { z } from "zod";
 import { parseSource, type Source } from "../net/cidr.ts";
+import { parseIp } from "../net/ip.ts";
 import { parseDuration } from "./duration.ts";
+
+/** The spelling of a duration for the JSON Schema; the bounds are checked in the transform. */
+const DURATION_PATTERN = "^(?=\\d)(\\d+d)?(\\d+h)?(\\d+m)?(\\d+s)?(\\d+ms)?$";
 
 /** A duration in the file is text with a unit; in the program it is milliseconds. */
 function duration(least: string, most: string) {
-  const min = parseDuration(least)!;
-  const max = parseDuration(most)!;
-  return z.string().transform((text, context) => {
-    const ms = parseDuration(text);
-    if (ms === null) {
-      context.addIssue({ code: "custom", message: `"${text}" is not a duration (write 10s, 10m, 2h30m, 30d)` });
-      return z.NEVER;
-    }
-    if (ms < min || ms > max) {
-      context.addIssue({ code: "custom", message: `${text} is outside ${least} to ${most}` });
-      return z.NEVER;
-    }
-    return ms;
-  });
+  return z
+    .string({ error: (issue) => notText(issue.input, least, most) })
+    .meta({ title: `duration, ${least} to ${most}`, pattern: DURATION_PATTERN })
+    .transform((text, context) => readDuration(text, least, most, context));
 }
 
-const banDuration = z.union([z.literal("permanent"), duration("1s", "3650d")], {
-  error: (issue) => `"${String(issue.input)}" is not a ban duration (write 10m, 2h30m or permanent)`,
-});
-
-const source = z.string().transform((text, context): Source => {
-  const parsed = parseSource(text.trim());
-  if (parsed === null) {
-    context.addIssue({
-      code: "custom",
-      message: `"${text}" is not an address or CIDR (write 203.0.113.9 or 2001:db8::/32)`,
-    });
+function readDuration(text: string, least: string, most: string, context: z.RefinementCtx): number {
+  const ms = parseDuration(text.trim());
+  if (ms === null) {
+    const mend = /^\d+$/.test(text.trim())
+      ? withoutUnit(text.trim(), least, most)
+      : `"${text}" is not a duration (10s, 10m, 2h30m)`;
+    context.addIssue({ code: "custom", message: mend });
     return z.NEVER;
   }
-  if (parsed === "0.0.0.0/0" || parsed === "::/0") {
-    context.addIssue({
-      code: "custom",
-      message: `${parsed} would allow everybody; use detection.mode: watch-only to ban nobody`,
-    });
+  if (ms < parseDuration(least)! || ms > parseDuration(most)!) {
+    context.addIssue({ code: "custom", message: `${text.trim()} is outside ${least} to ${most}` });
     return z.NEVER;
   }
-  return parsed;
-});
+  return ms;
+}
 
-/** host:port, [v6]:port or unix:/path. */
-const listen = z.string().refine((text) => parseListen(text) !== null, {
-  error: (issue) => `"${String(issue.input)}" is not an address to listen on (write 127.0.0.1:8080 or [::1]:8080)`,
-});
+function notText(input: unknown, least: string, most: string): string {
+  if (typeof input === "number") return withoutUnit(String(input), least, most);
+  // Left to the words for a key without a value.
+  return input === null ? "Invalid input" : "must be a duration (10s, 10m, 2h30m)";
+}
 
+/** A bare number is most often meant in seconds; offer the unit that is allowed here. */
+function withoutUnit(digits: string, least: string, most: string): string {
+  const fits = (unit: string) => {
+    const ms = parseDuration(digits + unit);
+    return ms !== null && ms >= parseDuration(least)! && ms <= parseDuration(most)!;
+  };
+  const unit = ["s", "ms", "d", "h", "m"].find(fits);
+  return unit ? `${digits} has no unit (write ${digits}${unit})` : `${digits} is not a duration (10s, 10m, 2h30m)`;
+}
+
+const banDuration = z
+  .string({ error: (issue) => notText(issue.input, "1s", "3650d") })
+  .meta({ title: "duration, 1s to 3650d, or permanent", pattern: `^permanent$|${DURATION_PATTERN}` })
+  .transform((text, context): number | "permanent" => {
+    if (text.trim() === "permanent") return "permanent";
+    if (parseDuration(text.trim()) === null && !/^\d+$/.test(text.trim())) {
+      context.addIssue({ code: "custom", message: `"${text}" is not a duration (10m, 2h30m, permanent)` });
+      return z.NEVER;
+    }
+    return readDuration(text, "1s", "3650d", context);
+  });
+
+const source = z
+  .string({ error: "must be an address or CIDR (203.0.113.9, 2001:db8::/32)" })
+  .meta({ title: "address or CIDR" })
+  .transform((text, context): Source => {
+    const parsed = parseSource(text.trim());
+    if (parsed === null) {
+      context.addIssue({
+        code: "custom",
+        message: `"${text}" is not an address or CIDR (write 203.0.113.9 or 2001:db8::/32)`,
+      });
+      return z.NEVER;
+    }
+    if (parsed.endsWith("/0")) {
+      context.addIssue({
+        code: "custom",
+        message: `${parsed} would allow everybody; to ban nobody, set detection.mode to watch-only`,
+      });
+      return z.NEVER;
+    }
+    return parsed;
+  });
+
+/** host:port or [v6]:port. */
+const listen = z
+  .string({ error: "must be an address and a port (127.0.0.1:8080)" })
+  .meta({ title: "address:port" })
+  .refine((text) => parseListen(text) !== null, {
+    error: (issue) => `"${String(issue.input)}" is not an address to listen on (write 127.0.0.1:8080 or [::1]:8080)`,
+  });
+
+/** Splits "127.0.0.1:8080", "[::1]:8080" or "localhost:8080"; null when it is none of these. */
 export function parseListen(text: string): { hostname: string; port: number } | null {
   const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:\s/]+)):(\d{1,5})$/.exec(text);
   if (!match) return null;
   const port = Number(match[3]);
+  if (match[1] !== undefined && parseIp(match[1]) === null) return null;
   return port <= 65535 ? { hostname: match[1] ?? match[2]!, port } : null;
 }
 
 const positive = z.number().positive();
 const count = z.int().positive();
 const hook = z.enum(["raw/PREROUTING", "filter/INPUT", "filter/DOCKER-USER"]);
-const fieldNames = z
-  .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
-  .transform((v) => (Array.isArray(v) ? v : [v]));
+/** A field name in the log, or several to try; `example` shows in the shipped file. */
+function fieldNames(example: string) {
+  return z
+    .union([z.string().min(1), z.array(z.string().min(1)).min(1).max(20)], {
+      error: 'must be a field name or a list of names (client_ip or ["client_ip", "remote_addr"])',
+    })
+    .meta({ title: "name, or list of names", examples: [example] })
+    .transform((v) => (Array.isArray(v) ? v : [v]));
+}
 
 /** A section: unknown keys are errors, an absent section means its defaults. */
 function section<T extends z.ZodRawShape>(shape: T, meaning: string) {
@@ -95,18 +143,22 @@ export const configSchema = z.strictObject({
         .describe("A line dated further ahead than this is refused and counted."),
       fields: section(
         {
-          source_ip: fieldNames.optional().describe("Name(s) of the client address field, besides the known aliases."),
-          timestamp: fieldNames
+          source_ip: fieldNames("client_ip")
+            .optional()
+            .describe("Name(s) of the client address field, besides the known aliases."),
+          timestamp: fieldNames("time")
             .optional()
             .describe("Name(s) of the time field: ISO 8601 or epoch seconds with milliseconds ($msec)."),
-          method: fieldNames.optional().describe("Name(s) of the request method field."),
-          path: fieldNames.optional().describe("Name(s) of the request target field; a whole request line works too."),
-          status: fieldNames.optional().describe("Name(s) of the answer status field."),
-          response_size: fieldNames.optional().describe("Name(s) of the answer size field, in bytes."),
-          user_agent: fieldNames.optional().describe("Name(s) of the user agent field."),
-          host: fieldNames.optional().describe("Name(s) of the host field."),
-          request_time: fieldNames.optional().describe("Name(s) of the request time field, in seconds."),
-          peer: fieldNames.optional().describe("Name(s) of the TCP peer field ($realip_remote_addr)."),
+          method: fieldNames("verb").optional().describe("Name(s) of the request method field."),
+          path: fieldNames("uri")
+            .optional()
+            .describe("Name(s) of the request target field; a whole request line works too."),
+          status: fieldNames("code").optional().describe("Name(s) of the answer status field."),
+          response_size: fieldNames("bytes_out").optional().describe("Name(s) of the answer size field, in bytes."),
+          user_agent: fieldNames("ua").optional().describe("Name(s) of the user agent field."),
+          host: fieldNames("vhost").optional().describe("Name(s) of the host field."),
+          request_time: fieldNames("duration").optional().describe("Name(s) of the request time field, in seconds."),
+          peer: fieldNames("peer_addr").optional().describe("Name(s) of the TCP peer field ($realip_remote_addr)."),
         },
         "Field names in the log, where they differ from the contract's and the known aliases.",
       ),
@@ -126,9 +178,7 @@ export const configSchema = z.strictObject({
       window: duration("5s", "10m").prefault("60s").describe("Length of the sliding windows, global and per source."),
       z_score: positive.default(3).describe("A rate this many standard deviations above the mean is an anomaly."),
       rate_multiple: positive.default(5).describe("A rate this many times the mean is an anomaly."),
-      ceiling: positive
-        .default(20)
-        .describe("Requests per second over a window that ban a source even during warm-up."),
+      ceiling: positive.default(5).describe("Requests per second over a window that ban a source even during warm-up."),
       max_sources: z
         .int()
         .min(1000)
@@ -158,6 +208,9 @@ export const configSchema = z.strictObject({
             .describe("Also compare each source's failures (logins, probing) with their own baseline (adaptive)."),
           per_minute: positive.default(12).describe("Failures in a minute that are an anomaly."),
           per_10_minutes: positive.default(48).describe("Failures in ten minutes that are an anomaly."),
+          per_6_hours: positive
+            .default(24)
+            .describe("Failed logins and exploit attempts in six hours that are an anomaly, however slow."),
         },
         "The stream of failed logins and probed paths.",
       ),
@@ -181,7 +234,7 @@ export const configSchema = z.strictObject({
             .prefault("10m")
             .describe("Least time between two alerts about one anomaly."),
         },
-        "The alert for the whole site. It never blocks anyone.",
+        "The alert for the whole site. It bans nobody.",
       ),
     },
     "What is an anomaly.",
@@ -252,7 +305,7 @@ export const configSchema = z.strictObject({
   allowlist: z
     .array(source)
     .max(10_000)
-    .default([])
+    .prefault([])
     .describe(
       "Addresses and CIDRs that are never banned. Loopback, this host, its gateway, Docker bridges and live SSH peers always are.",
     ),
@@ -269,14 +322,18 @@ export const configSchema = z.strictObject({
         .describe("Chains our own chain is jumped to from. raw/PREROUTING also covers Docker's published ports."),
       spare_ports: z
         .array(z.int().min(1).max(65_535))
+        .max(15)
         .optional()
-        .describe("TCP ports a ban never cuts; by default sshd's own port, or 22."),
+        .describe("TCP ports a ban never cuts; by default sshd's own port, or 22.")
+        .meta({ examples: [[22]] }),
       timeout: duration("100ms", "1m")
         .prefault("5s")
         .describe("A firewall command that takes longer is killed and retried."),
       proof_grace: duration("500ms", "1m")
         .prefault("2s")
-        .describe("Requests of a banned source that begin later than this after the ban prove that it does not block."),
+        .describe(
+          "Requests of a banned source that begin later than this after the ban prove that the ban does not hold.",
+        ),
       reconcile_every: duration("1s", "1h")
         .prefault("30s")
         .describe("How often the kernel's rules are compared with the bans and mended."),
@@ -299,7 +356,8 @@ export const configSchema = z.strictObject({
         .optional()
         .describe(
           "File that holds the webhook URL. Also read: $CREDENTIALS_DIRECTORY/slack_webhook and $ANOMALY_DETECTOR_SLACK_WEBHOOK.",
-        ),
+        )
+        .meta({ examples: ["/etc/anomaly-detector/slack-webhook"] }),
       timeout: duration("1s", "1m").prefault("10s").describe("How long to wait for Slack's answer."),
       queue: z
         .int()
@@ -321,7 +379,7 @@ export const configSchema = z.strictObject({
   ),
   state: section(
     {
-      path: z.string().default("/var/lib/anomaly-detector/state.db").describe("What survives a restart."),
+      path: z.string().min(1).default("/var/lib/anomaly-detector/state.db").describe("What survives a restart."),
     },
     "Memory between runs.",
   ),
@@ -342,6 +400,9 @@ export const configSchema = z.strictObject({
     {
       socket: z
         .string()
+        .min(1)
+        // Longer names do not fit the kernel's address of a unix socket (unix(7): 108 bytes with the final NUL).
+        .max(107)
         .default("/run/anomaly-detector/control.sock")
         .describe("Unix socket that status, bans, ban and unban speak to."),
     },

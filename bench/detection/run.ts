@@ -1,0 +1,77 @@
+/**
+ * Scores both profiles on the labelled development traces, closed loop, and prints the tables of docs/detection.md.
+ *
+ *   bun bench/detection/run.ts [--trace NAME]… [--profile adaptive|contract] [--sensitivity] [--traces DIR]
+ *
+ * The traces and their scorer are not part of the repository: they are looked for in ../shared/traces.
+ */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { TUNING, type Tuning } from "../../src/detection/tuning.ts";
+import { peers } from "./peers.ts";
+import { replayTrace } from "./replay.ts";
+import { type Labels, type Score, type Scorer, summarise, summaryRow, TABLE_HEAD, traceRow } from "./table.ts";
+
+const NAMES = ["wiki", "wordpress", "joomla", "nasa", "busy", "nextcloud", "cold-shop", "cold-wiki"];
+
+const argv = process.argv.slice(2);
+const values = (name: string): string[] => argv.flatMap((arg, i) => (argv[i - 1] === `--${name}` ? [arg] : []));
+const directory = resolve(values("traces")[0] ?? `${import.meta.dir}/../../../shared/traces`);
+if (!existsSync(`${directory}/tools/score.ts`)) {
+  console.error(`bench/detection: no traces in ${directory} (name them with --traces DIR)`);
+  process.exit(2);
+}
+const names = values("trace").length > 0 ? values("trace") : NAMES;
+const profiles = values("profile").length > 0 ? values("profile") : ["contract", "adaptive"];
+const scorer = (await import(`${directory}/tools/score.ts`)) as Scorer;
+const lib = (await import(`${directory}/tools/lib.ts`)) as {
+  readTrace(file: string): unknown[];
+  readJson<T>(file: string): T;
+};
+
+const traces = names.map((name) => ({
+  name,
+  file: `${directory}/${name}.jsonl.gz`,
+  records: lib.readTrace(`${directory}/${name}.jsonl.gz`),
+  labels: lib.readJson<Labels>(`${directory}/${name}.labels.json`),
+}));
+
+async function scoreAll(profile: string, tuning?: Tuning): Promise<Score[]> {
+  const scores: Score[] = [];
+  for (const trace of traces) {
+    const events = await replayTrace(trace.file, profile, tuning);
+    scores.push(scorer.score(trace.records, trace.labels, events));
+  }
+  return scores;
+}
+
+console.log(TABLE_HEAD);
+for (const row of peers) console.log(row);
+for (const profile of profiles) {
+  const scores = await scoreAll(profile);
+  console.log(summaryRow(`**${profile}**`, summarise(scores)));
+  if (argv.includes("--each")) for (const score of scores) console.log(traceRow(score));
+}
+if (argv.includes("--sensitivity")) await sensitivity();
+
+/** Each tuned number ± 30 %, one at a time. */
+async function sensitivity(): Promise<void> {
+  console.log(`\n${TABLE_HEAD}`);
+  for (const path of paths(TUNING)) {
+    for (const factor of [0.7, 1.3]) {
+      const scores = await scoreAll("adaptive", scaledAt(TUNING, path, factor));
+      console.log(summaryRow(`${path.join(".")} × ${factor}`, summarise(scores)));
+    }
+  }
+}
+
+function paths(value: object, prefix: string[] = []): string[][] {
+  return Object.entries(value).flatMap(([key, entry]) =>
+    typeof entry === "number" ? [[...prefix, key]] : paths(entry as object, [...prefix, key]),
+  );
+}
+
+function scaledAt<T extends object>(value: T, [key, ...rest]: readonly string[], factor: number): T {
+  const entry = (value as Record<string, unknown>)[key!];
+  return { ...value, [key!]: typeof entry === "number" ? entry * factor : scaledAt(entry as object, rest, factor) };
+}

@@ -1,0 +1,72 @@
+/** Debian packages that the tests against real things need. */
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+
+interface Package {
+  readonly name: string;
+  /** Program by which we see that it is there. */
+  readonly program: string;
+  readonly why: string;
+}
+
+const PACKAGES: readonly Package[] = [
+  { name: "nginx-light", program: "nginx", why: "end to end: the real access log" },
+  { name: "iptables", program: "iptables", why: "firewall and end to end: the real rules" },
+  { name: "ipset", program: "ipset", why: "firewall and end to end: the real sets" },
+  { name: "iproute2", program: "ip", why: "firewall and end to end: network namespaces" },
+  { name: "procps", program: "sysctl", why: "end to end: IPv6 inside the namespaces" },
+  { name: "curl", program: "curl", why: "end to end: clients with an address of their own" },
+  { name: "chromium", program: "chromium", why: "browser: the dashboard as people see it" },
+];
+
+const POLICY = "/usr/sbin/policy-rc.d";
+
+/** Installs by apt what is missing, when we are root on Debian; else says what will be skipped. Never throws. */
+export async function installPackages(): Promise<void> {
+  const missing = PACKAGES.filter((p) => Bun.which(p.program) === null);
+  if (missing.length === 0) return;
+  console.log("== packages");
+  const able = process.getuid?.() === 0 && Bun.which("apt-get") !== null;
+  for (const { name, why } of missing) console.log(`${able ? "installing" : "missing "} ${name} (${why})`);
+  if (!able) {
+    console.log("tests that need these are skipped; as root they are installed by apt");
+    return;
+  }
+  await withoutStartingServices(async () => {
+    const names = missing.map((p) => p.name);
+    if (await apt("install", "-y", "--no-install-recommends", ...names)) return;
+    // Lists are missing or old: fetch them, then one by one, so that one missing package does not cost the others.
+    await apt("update");
+    for (const name of names) {
+      if (!(await apt("install", "-y", "--no-install-recommends", name)))
+        console.log(`${name}: could not be installed; the tests that need it are skipped`);
+    }
+  });
+}
+
+/** A test run must not start Nginx on somebody's port 80: Debian asks policy-rc.d before it starts a service. */
+async function withoutStartingServices(run: () => Promise<void>): Promise<void> {
+  const ours = !existsSync(POLICY);
+  if (ours) writeFileSync(POLICY, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    await run();
+  } finally {
+    if (ours) rmSync(POLICY, { force: true });
+  }
+}
+
+/** Quiet unless it fails. */
+async function apt(...args: string[]): Promise<boolean> {
+  const child = Bun.spawn(["apt-get", "-qq", ...args], {
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [, errors, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  if (code !== 0) console.log(errors.trim());
+  return code === 0;
+}

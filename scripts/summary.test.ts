@@ -1,0 +1,46 @@
+import { describe, expect, test } from "bun:test";
+import { parseSummary, summaryText, total } from "./summary.ts";
+
+const OUTPUT = `x/b.test.ts:
+ 99 fail
+Ran 99 tests across 9 files. [1.00ms]
+
+# Unhandled error between tests
+
+ 1 pass
+ 2 skip
+ 1 todo
+ 2 fail
+ 1 error
+ 2 expect() calls
+Ran 6 tests across 2 files. [6.00ms]
+`;
+
+describe("parseSummary", () => {
+  test("takes the last summary, not what a test printed", () => {
+    expect(parseSummary(OUTPUT)).toEqual({ passed: 1, failed: 2, skipped: 3 });
+  });
+  test("a run that did not come to its end has no counts", () => {
+    expect(parseSummary(" 5 pass\n 0 fail\nSegmentation fault")).toBeNull();
+  });
+  test("counts only what stands directly above the last line", () => {
+    expect(parseSummary(" 7 fail\nnoise\n 3 pass\n 0 fail\nRan 3 tests across 1 file. [1.00ms]")).toEqual({
+      passed: 3,
+      failed: 0,
+      skipped: 0,
+    });
+  });
+});
+
+describe("total", () => {
+  const fine = { passed: 10, failed: 0, skipped: 1 };
+  test.each([
+    ["all well", fine, 0, [true, true], "12 passed, 0 failed, 1 skipped"],
+    ["a failed step counts", fine, 0, [true, false], "11 passed, 1 failed, 1 skipped"],
+    ["an exit code nobody explains is a failure", fine, 1, [], "10 passed, 1 failed, 1 skipped"],
+    ["a failure is counted once", { passed: 9, failed: 1, skipped: 0 }, 1, [], "9 passed, 1 failed"],
+    ["no summary at all is a failure", null, 137, [true], "1 passed, 1 failed"],
+  ] as const)("%s", (_name, tests, code, steps, text) => {
+    expect(summaryText(total(tests, code, steps))).toBe(text);
+  });
+});

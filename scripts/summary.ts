@@ -1,0 +1,43 @@
+/** Reads the counts that `bun test` prints at its end. [pure] */
+
+export interface Summary {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+/**
+ * Counts of one `bun test` run from what it printed; null when it never came to its end. A file that does not
+ * load counts as a failure there, though the JUnit report leaves it out: hence the printed text. A test may print
+ * anything, so only the lines just above the last "Ran … tests across … files" count.
+ */
+export function parseSummary(output: string): Summary | null {
+  const lines = output.split("\n");
+  const end = lines.findLastIndex((line) => /^Ran \d+ tests? across \d+ files?\./.test(line));
+  if (end < 0) return null;
+  const counts: Record<string, number> = {};
+  for (let i = end - 1; i >= 0; i--) {
+    const match = /^ *(\d+) (pass|fail|skip|todo|errors?|filtered out|expect\(\) calls|snapshots?.*)$/.exec(lines[i]!);
+    if (!match) break;
+    counts[match[2]!] = Number(match[1]);
+  }
+  return {
+    passed: counts.pass ?? 0,
+    failed: counts.fail ?? 0,
+    skipped: (counts.skip ?? 0) + (counts.todo ?? 0),
+  };
+}
+
+/** Adds a step that is not a bun test (a check, the build) and the exit code, so that no failure is ever lost. */
+export function total(tests: Summary | null, exitCode: number, steps: readonly boolean[]): Summary {
+  const passed = steps.filter(Boolean).length + (tests?.passed ?? 0);
+  const told = tests?.failed ?? 0;
+  const untold = exitCode !== 0 && told === 0 ? 1 : 0;
+  return { passed, failed: steps.length - steps.filter(Boolean).length + told + untold, skipped: tests?.skipped ?? 0 };
+}
+
+/** "12 passed, 0 failed, 3 skipped" */
+export function summaryText(summary: Summary): string {
+  const skipped = summary.skipped > 0 ? `, ${summary.skipped} skipped` : "";
+  return `${summary.passed} passed, ${summary.failed} failed${skipped}`;
+}

@@ -1,0 +1,138 @@
+/** The table of commands. Help, completions, parsing and usage errors all come from it. */
+import type { Command, Option } from "./command.ts";
+
+const CONFIG: Option = { name: "config", short: "c", value: "FILE", help: "configuration file", complete: "file" };
+const JSON_OUT: Option = { name: "json", help: "print JSON" };
+const SOCKET: Option = {
+  name: "socket",
+  value: "PATH",
+  help: "control socket of the daemon (default: control.socket of the configuration)",
+  complete: "file",
+};
+
+export const COMMANDS: readonly Command[] = [
+  {
+    name: "run",
+    group: "Daemon",
+    summary: "watch the log, ban, alert, serve the dashboard",
+    options: [CONFIG],
+    examples: ["anomaly-detector run --config /etc/anomaly-detector/anomaly-detector.yaml"],
+    load: () => import("../commands/run.ts"),
+  },
+  {
+    name: "check",
+    group: "Daemon",
+    summary: "say everything that is wrong with the configuration and this host",
+    details: [
+      "Changes nothing and needs no root. A configuration that is not valid gives exit code 2.",
+      "What is wrong with the host is shown; with --host it also gives exit code 1.",
+    ],
+    options: [CONFIG, { name: "host", help: "exit 1 when something on this host is not as it must be" }, JSON_OUT],
+    load: () => import("../commands/check.ts"),
+  },
+  {
+    name: "replay",
+    group: "Daemon",
+    summary: "run the same engine over old logs and list what it would have done",
+    details: ["Nothing is banned and nobody is told. FILEs are read in the order given, oldest first."],
+    operand: { name: "FILE", min: 1, max: 1000, complete: "file" },
+    options: [
+      CONFIG,
+      {
+        name: "events",
+        value: "FILE",
+        help: "write every decision to FILE, one JSON object per line",
+        complete: "file",
+      },
+      { name: "open-loop", help: "go on counting the requests of banned sources, as if no ban had cut them off" },
+    ],
+    examples: ["anomaly-detector replay access.log.1 access.log --config new.yaml --events decisions.jsonl"],
+    load: () => import("../commands/replay.ts"),
+  },
+  {
+    name: "status",
+    group: "Bans",
+    summary: "how the running daemon sees the site now",
+    options: [JSON_OUT, CONFIG, SOCKET],
+    load: () => import("../commands/status.ts"),
+  },
+  {
+    name: "bans",
+    group: "Bans",
+    summary: "who is banned, why, and for how long",
+    options: [JSON_OUT, CONFIG, SOCKET],
+    load: () => import("../commands/bans.ts"),
+  },
+  {
+    name: "ban",
+    group: "Bans",
+    summary: "ban an address or CIDR",
+    details: [
+      "Without --for the ban is as long as the source's history makes it (bans.durations).",
+      "Allowlisted and protected addresses cannot be banned. Ranges: IPv4 /16, IPv6 /32 or smaller.",
+    ],
+    operand: { name: "ADDRESS", min: 1, max: 1 },
+    options: [
+      {
+        name: "for",
+        value: "DURATION",
+        help: "10m, 2h30m, 7d, … or permanent",
+        complete: ["10m", "30m", "2h", "1d", "7d", "permanent"],
+      },
+      { name: "note", value: "TEXT", help: "why, for the audit log" },
+      JSON_OUT,
+      CONFIG,
+      SOCKET,
+    ],
+    examples: [
+      'anomaly-detector ban 203.0.113.9 --for 2h --note "scans for backups"',
+      "anomaly-detector ban 2001:db8:66::/48",
+    ],
+    load: () => import("../commands/ban.ts"),
+  },
+  {
+    name: "unban",
+    group: "Bans",
+    summary: "end a ban",
+    operand: { name: "ADDRESS", min: 1, max: 1 },
+    options: [
+      { name: "forget", help: "forget the source's offences too: its next ban is a first one" },
+      JSON_OUT,
+      CONFIG,
+      SOCKET,
+    ],
+    examples: ["anomaly-detector unban 203.0.113.9 --forget"],
+    load: () => import("../commands/unban.ts"),
+  },
+  {
+    name: "version",
+    group: "Other",
+    summary: "print the version",
+    options: [JSON_OUT],
+    load: () => import("../commands/version.ts"),
+  },
+  {
+    name: "completions",
+    group: "Other",
+    summary: "print completions for a shell",
+    operand: { name: "SHELL", min: 1, max: 1, complete: ["bash", "zsh", "fish"] },
+    options: [],
+    examples: ["anomaly-detector completions bash > /etc/bash_completion.d/anomaly-detector"],
+    load: () => import("../commands/completions.ts"),
+  },
+  {
+    name: "help",
+    group: "Other",
+    summary: "help about a command",
+    operand: { name: "COMMAND", min: 0, max: 1 },
+    options: [],
+    load: () => import("../commands/help.ts"),
+  },
+];
+
+/** Accepted by every command. */
+export const HELP: Option = { name: "help", short: "h", help: "show this help" };
+
+export function findCommand(name: string): Command | undefined {
+  return COMMANDS.find((command) => command.name === name);
+}

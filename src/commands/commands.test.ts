@@ -1,0 +1,228 @@
+/** The commands that speak to a daemon, over a real control socket, with their words and exit codes. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { CommandIo } from "../cli/command.ts";
+import { dispatch } from "../cli/dispatch.ts";
+import { ManualClock } from "../clock.ts";
+import { FakeControlTarget } from "../control/fake.ts";
+import type { BanReply, UnbanReply } from "../control/protocol.ts";
+import { type ControlServer, createControlServer } from "../control/server.ts";
+
+const clock = new ManualClock(Date.UTC(2026, 3, 25, 12));
+let directory: string;
+let socket: string;
+let target: FakeControlTarget;
+let server: ControlServer;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "anomaly-detector-commands-"));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+beforeEach(async () => {
+  await server?.stop();
+  socket = join(directory, "control.sock");
+  target = new FakeControlTarget(clock, { "127.0.0.1": "127.0.0.1 is protected: loopback\x1b[2J" });
+  server = createControlServer(target, socket, clock);
+  await server.start();
+});
+afterAll(() => server.stop());
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function run(words: string, options: { width?: number; env?: Record<string, string> } = {}): Promise<Ran> {
+  const out: string[] = [];
+  const err: string[] = [];
+  const io: CommandIo = {
+    out: (text) => out.push(text),
+    err: (text) => err.push(text),
+    env: { USER: "ada", ...options.env },
+    color: false,
+    width: options.width ?? null,
+    clock,
+  };
+  const argv = words.split(" ").map((word) => word.replaceAll("_", " "));
+  const code = await dispatch([...argv, "--socket", socket], io);
+  return { code, out: out.join("\n"), err: err.join("\n") };
+}
+
+describe("status", () => {
+  test("begins with the line everybody wants", async () => {
+    await run("ban 203.0.113.9 --for permanent");
+    await run("ban 203.0.113.10");
+    const { code, out, err } = await run("status");
+    expect([code, err]).toEqual([0, ""]);
+    expect(out.split("\n")).toEqual([
+      "armed   up 12 d 4 h   13.2 req/s, norm 11.8 ± 2.6   2 bans (1 permanent)   log 0.2 s behind",
+      "  site      alert above 19.60 req/s, z-score 0.54 of 3.00 (rolling, 1800 samples)",
+      "  sources   38 active, a ban falls above 5.21 req/s",
+      "  firewall  ipset from raw/PREROUTING, 2 entries, 38112 packets dropped",
+      "  log       /var/log/nginx/hng-access.log, 1234 lines read",
+      "warn  slack  no webhook is configured",
+    ]);
+  });
+
+  test("says how far learning is, what fires, and shows no attacker's escape", async () => {
+    const plain = target.status();
+    const evidence = { sources: 812 } as never;
+    target.status = () => ({
+      ...plain,
+      log: { ...plain.log, path: "/var/log/\x1b]0;x\x07" },
+      engine: {
+        ...plain.engine,
+        state: "learning",
+        warmUp: { learnedMs: 192_000, neededMs: 300_000 },
+        breaker: { open: true, bansInMinute: 101, limit: 100 },
+        site: { ...plain.engine.site, anomaly: { since: plain.at - 90_000, verdict: evidence } },
+      },
+    });
+    const { out } = await run("status");
+    expect(out).toStartWith("learning 3 min 12 s of 5 min   up 12 d 4 h");
+    expect(out).toContain("global anomaly firing for 1 min 30 s, from 812 sources; nobody is banned for it");
+    expect(out).toContain("circuit breaker open: 101 bans in a minute, limit 100");
+    expect(out).toContain("/var/log/\\x1b]0;x\\x07");
+  });
+
+  test("--json is the SystemStatus itself", async () => {
+    const { out } = await run("status --json");
+    expect(JSON.parse(out)).toEqual(JSON.parse(JSON.stringify(target.status())));
+  });
+});
+
+describe("bans", () => {
+  test("none", async () => expect(await run("bans")).toEqual({ code: 0, out: "no bans", err: "" }));
+
+  test("one line each, newest first, attacker text harmless", async () => {
+    await run("ban 203.0.113.9 --for 2h --note scans\x1b[31m");
+    await clock.advance(60_000);
+    await run("ban 2001:db8:66::/48 --for permanent");
+    const { out } = await run("bans");
+    expect(out.split("\n")).toEqual([
+      "SOURCE            OFFENCE  SINCE                 LEFT        STATE     DROPPED  LEAKED  WHY",
+      "2001:db8:66::/48  1st      2026-04-25 12:01:00Z  permanent   in force  -        0       manual by ada (command line)",
+      "203.0.113.9       1st      2026-04-25 12:00:00Z  1 h 59 min  in force  38112    0       manual by ada (command line): scans\\x1b[31m",
+    ]);
+    const narrow = (await run("bans", { width: 60 })).out.split("\n");
+    expect(narrow.every((line) => line.length <= 60)).toBe(true);
+  });
+
+  test("--json is a list", async () => {
+    await run("ban 203.0.113.9");
+    const list = JSON.parse((await run("bans --json")).out);
+    expect(list).toMatchObject([
+      { ban: { source: "203.0.113.9", banCount: 1 }, enforcement: "in-force", droppedPackets: 38112 },
+    ]);
+    await run("unban 203.0.113.9");
+    expect((await run("bans --json")).out).toBe("[]");
+  });
+});
+
+describe("ban", () => {
+  test("says how long, and again that it is so already", async () => {
+    expect(await run("ban 203.0.113.77 --for 2h30m")).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^203\.0\.113\.77 banned for 2h30m, until 2026-04-25 14:3\d:00Z \(1st offence\)$/),
+    });
+    expect(await run("ban 203.0.113.77")).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^203\.0\.113\.77 is already banned until .* \(2 h 30 min left\): manual by ada/),
+    });
+  });
+
+  test("names the person behind sudo", async () => {
+    await run("ban 203.0.113.78 --note why_not", { env: { USER: "root", SUDO_USER: "grace" } });
+    expect(target.requests).toEqual([
+      { source: "203.0.113.78" as never, until: "default", by: "grace (command line)", note: "why not" },
+    ]);
+  });
+
+  test("of a protected address is refused, with why", async () => {
+    expect(await run("ban 127.0.0.1")).toEqual({
+      code: 1,
+      out: "",
+      err: "not banned: 127.0.0.1 is protected: loopback\\x1b[2J",
+    });
+    const { code, out } = await run("ban 127.0.0.1 --json");
+    expect([code, JSON.parse(out).result]).toEqual([1, "refused"]);
+  });
+
+  test("that the firewall refused is a problem, not a success", async () => {
+    target.ban = async (): Promise<BanReply> => ({ result: "failed", detail: "ipset exited 1" });
+    const { code, out, err } = await run("ban 203.0.113.9");
+    expect({ code, out, err }).toEqual({
+      code: 1,
+      out: "",
+      err: "ban 203.0.113.9 is decided but not in force: ipset exited 1",
+    });
+  });
+
+  test.each([
+    ["ban 10.0.0.0/8", "10.0.0.0/8 is too wide: IPv4 ranges are /16 or smaller"],
+    ["ban example.org", '"example.org" is not an address or CIDR (203.0.113.9, 2001:db8:66::/48)'],
+    ["ban 203.0.113.9 --for 60", "--for must be a duration from 1s to 3650d (10m, 2h30m) or permanent"],
+  ])("%p is a usage error that never reaches the daemon", async (words, said) => {
+    expect(await run(words)).toEqual({ code: 2, out: "", err: `anomaly-detector ban: ${said}` });
+    expect(target.requests).toEqual([]);
+  });
+});
+
+describe("unban", () => {
+  test("of a banned source, then of one that is not", async () => {
+    await run("ban 203.0.113.9");
+    expect(await run("unban 203.0.113.9")).toEqual({ code: 0, out: "203.0.113.9 unbanned", err: "" });
+    expect(await run("unban 203.0.113.9")).toEqual({
+      code: 5,
+      out: "",
+      err: "203.0.113.9 is not banned (anomaly-detector bans lists who is)",
+    });
+  });
+
+  test("of an address inside a banned prefix names the ban that stands", async () => {
+    await run("ban 2001:db8:66:1::/64");
+    const { code, err } = await run("unban 2001:db8:66:1::5");
+    expect(code).toBe(5);
+    expect(err).toEndWith("the ban of 2001:db8:66:1::/64 covers it: anomaly-detector unban 2001:db8:66:1::/64");
+  });
+
+  test("--forget is worth it without a ban, too", async () => {
+    await run("ban 203.0.113.9");
+    expect((await run("unban 203.0.113.9 --forget")).out).toBe("203.0.113.9 unbanned, its offences are forgotten");
+    expect(await run("unban 203.0.113.9 --forget")).toMatchObject({ code: 0 });
+  });
+
+  test("whose rule would not go is a problem", async () => {
+    target.unban = async (): Promise<UnbanReply> => ({ result: "failed", detail: "ipset exited 1" });
+    expect(await run("unban 203.0.113.9")).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("its rule still stands"),
+    });
+  });
+});
+
+describe("which socket", () => {
+  test("comes from --config when --socket is not given", async () => {
+    const config = join(directory, "c.yaml");
+    writeFileSync(config, `control: { socket: ${socket} }\n`);
+    const err: string[] = [];
+    const out: string[] = [];
+    const io: CommandIo = {
+      out: (t) => out.push(t),
+      err: (t) => err.push(t),
+      env: {},
+      color: false,
+      width: null,
+      clock,
+    };
+    expect(await dispatch(["bans", "--config", config], io)).toBe(0);
+    expect([out, err]).toEqual([["no bans"], []]);
+    writeFileSync(config, "control: { scoket: x }\n");
+    expect(await dispatch(["bans", "--config", config], io)).toBe(2);
+    expect(err.join("\n")).toContain('control: unknown key "scoket", did you mean "socket"?');
+  });
+});

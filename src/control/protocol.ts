@@ -1,0 +1,151 @@
+/**
+ * What the command line and the daemon say to each other: HTTP with JSON over a unix socket.
+ * `curl --unix-socket /run/anomaly-detector/control.sock http://localhost/v1/status` speaks it too. [pure]
+ */
+import type { EpochMs } from "../accesslog/record.ts";
+import { parseDuration } from "../config/duration.ts";
+import { parseRange, parseSource, type Source } from "../net/cidr.ts";
+import type { BanStatus, SystemStatus } from "../status.ts";
+
+export const PATHS = { status: "/v1/status", bans: "/v1/bans", ban: "/v1/ban", unban: "/v1/unban" } as const;
+
+/** What a request body may weigh. The longest honest one is below 1 KB. */
+export const MAX_BODY_BYTES = 16 * 1024;
+
+/** Longest note and longest name of who asked, in characters. */
+const MAX_NOTE = 200;
+const MAX_BY = 64;
+
+/** What the control socket acts on: the running daemon. */
+export interface ControlTarget {
+  status(): SystemStatus;
+  bans(): readonly BanStatus[];
+  ban(request: BanRequest): Promise<BanReply>;
+  unban(request: UnbanRequest): Promise<UnbanReply>;
+}
+
+export interface BanRequest {
+  readonly source: Source;
+  /** "default": as long as the source's ban count makes it. */
+  readonly until: EpochMs | "permanent" | "default";
+  readonly by: string;
+  readonly note?: string | undefined;
+}
+
+export interface UnbanRequest {
+  readonly source: Source;
+  readonly by: string;
+  /** Forget the source's ban count too. */
+  readonly forget: boolean;
+}
+
+export type BanReply =
+  | { readonly result: "banned"; readonly ban: BanStatus }
+  /** It was banned before, by this or a wider ban, which stands unchanged. */
+  | { readonly result: "already-banned"; readonly ban: BanStatus }
+  /** Not allowed: allowlisted, one of this host's own addresses, no room for another ban. `why` is a sentence. */
+  | { readonly result: "refused"; readonly why: string }
+  /** Decided, but the firewall did not do it; it is retried. */
+  | { readonly result: "failed"; readonly detail: string };
+
+export type UnbanReply =
+  | { readonly result: "unbanned"; readonly source: Source; readonly forgotten: boolean }
+  | { readonly result: "not-banned"; readonly source: Source; readonly forgotten: boolean }
+  | { readonly result: "failed"; readonly detail: string };
+
+/** One ban in GET /v1/bans. */
+export interface ListedBan extends BanStatus {
+  /** Packets the firewall has dropped for it, or null where the backend cannot tell. */
+  readonly droppedPackets: number | null;
+}
+
+export interface BanList {
+  readonly at: EpochMs;
+  readonly bans: readonly ListedBan[];
+}
+
+/** The body of every answer that is not 200, besides the replies above. */
+export interface ErrorReply {
+  readonly error: string;
+}
+
+export const STATUS_OF = {
+  banned: 200,
+  "already-banned": 200,
+  unbanned: 200,
+  refused: 409,
+  "not-banned": 404,
+  failed: 502,
+};
+
+type ReadBody<T> = { readonly ok: true; readonly request: T } | { readonly ok: false; readonly error: string };
+
+/** { source, for?: "10m" | "permanent", by?, note? } as sent, to a BanRequest as understood. */
+export function readBanRequest(body: unknown, now: EpochMs): ReadBody<BanRequest> {
+  const fields = readFields(body, ["source", "for", "by", "note"]);
+  if (typeof fields === "string") return refuse(fields);
+  const source = readSource(fields.source);
+  if (!source.ok) return source;
+  const until = readUntil(fields.for, now);
+  if (until === null) return refuse(`"for" must be a duration from 1s to 3650d (10m, 2h30m) or permanent`);
+  const by = readText(fields.by ?? "unknown", MAX_BY);
+  if (by === null) return refuse(`"by" must be text`);
+  const note = fields.note === undefined ? undefined : readText(fields.note, MAX_NOTE);
+  if (note === null) return refuse(`"note" must be text`);
+  return { ok: true, request: { source: source.request, until, by, note } };
+}
+
+/** { source, forget?: boolean, by? } as sent, to an UnbanRequest as understood. */
+export function readUnbanRequest(body: unknown): ReadBody<UnbanRequest> {
+  const fields = readFields(body, ["source", "forget", "by"]);
+  if (typeof fields === "string") return refuse(fields);
+  const source = readSource(fields.source);
+  if (!source.ok) return source;
+  const forget = fields.forget ?? false;
+  if (typeof forget !== "boolean") return refuse(`"forget" must be true or false`);
+  const by = readText(fields.by ?? "unknown", MAX_BY);
+  if (by === null) return refuse(`"by" must be text`);
+  return { ok: true, request: { source: source.request, by, forget } };
+}
+
+/**
+ * An address or range that a person may name. A range that takes in much of the Internet is more likely a
+ * slip than a wish, and one rule cannot be undone from behind it.
+ */
+export function readSource(value: unknown): ReadBody<Source> {
+  if (typeof value !== "string" || value.length > 64) return refuse(`"source" must be an address or CIDR`);
+  const range = parseRange(value.trim());
+  if (range === null)
+    return refuse(`${JSON.stringify(value)} is not an address or CIDR (203.0.113.9, 2001:db8:66::/48)`);
+  const widest = range.v6 ? 32 : 16;
+  if (range.prefix < widest)
+    return refuse(`${value.trim()} is too wide: IPv${range.v6 ? 6 : 4} ranges are /${widest} or smaller`);
+  return { ok: true, request: parseSource(value.trim())! };
+}
+
+function readFields(body: unknown, known: readonly string[]): Readonly<Record<string, unknown>> | string {
+  if (typeof body !== "object" || body === null || Array.isArray(body)) return "the body must be a JSON object";
+  const unknown = Object.keys(body).find((key) => !known.includes(key));
+  if (unknown !== undefined)
+    return `unknown field ${JSON.stringify(unknown.slice(0, 64))}; known are ${known.join(", ")}`;
+  return body as Readonly<Record<string, unknown>>;
+}
+
+const LEAST_MS = 1_000;
+const MOST_MS = parseDuration("3650d")!;
+
+function readUntil(value: unknown, now: EpochMs): BanRequest["until"] | null {
+  if (value === undefined || value === "default") return "default";
+  if (value === "permanent") return "permanent";
+  const ms = typeof value === "string" ? parseDuration(value) : null;
+  return ms !== null && ms >= LEAST_MS && ms <= MOST_MS ? now + ms : null;
+}
+
+/** Cut, never refused, for length: a long note must not stop a ban. Line breaks become spaces. */
+function readText(value: unknown, max: number): string | null {
+  return typeof value === "string" ? value.replace(/\s+/g, " ").trim().slice(0, max).toWellFormed() : null;
+}
+
+function refuse(error: string): { ok: false; error: string } {
+  return { ok: false, error };
+}

@@ -1,0 +1,177 @@
+/** The read-only dashboard over HTTP: one Elysia instance; its only input is the SystemStatus. */
+import { html } from "@elysiajs/html";
+import { Elysia } from "elysia";
+import { renderLive, renderPage } from "../../views/page.tsx";
+import { type Clock, systemClock } from "../clock.ts";
+import type { SystemStatus } from "../status.ts";
+import { createHostCheck, refusalOf } from "./access.ts";
+import { assetUrls, findAsset } from "./assets.ts";
+import { dashboardModel } from "./model.ts";
+
+export interface DashboardOptions {
+  /** Called at most once a second for the page, and once for each call of the API. */
+  readonly status: () => SystemStatus;
+  /** Port 0 takes a free one; see `port`. */
+  readonly listen: { readonly hostname: string; readonly port: number };
+  /** Host names, besides loopback's and the listening address, that a browser may use. */
+  readonly allowedHosts: readonly string[];
+  /** Told of a request that failed for a fault of ours, and of nothing else. */
+  readonly log?: { error(fields: object, message: string): void };
+  readonly clock?: Clock;
+}
+
+export interface Dashboard {
+  /** Answers a Request without a socket. */
+  readonly app: { handle(request: Request): Promise<Response> };
+  /** The bound port; 0 while stopped. */
+  readonly port: number;
+  /** Binds the port. Throws an Error that names the address and the mend when it is taken. */
+  start(): Promise<void>;
+  /** Stops listening; answers under way have a second to end. */
+  stop(): Promise<void>;
+}
+
+/** No script, style or connection but our own, and nobody may put the page into a frame. */
+const CSP = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+const SECURITY_HEADERS = {
+  "content-security-policy": CSP,
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "x-frame-options": "DENY",
+  "cross-origin-resource-policy": "same-origin",
+  "cross-origin-opener-policy": "same-origin",
+  "permissions-policy": "camera=(), geolocation=(), microphone=()",
+} as const;
+
+const HTML = "text/html; charset=utf-8";
+const TEXT = "text/plain; charset=utf-8";
+const STOP_MS = 1000;
+
+export function createDashboard(options: DashboardOptions): Dashboard {
+  const { status, listen, log, clock = systemClock } = options;
+  const isAllowedHost = createHostCheck(listen.hostname, options.allowedHosts);
+  const fresh = (draw: (now: SystemStatus) => string) => oncePerSecond(clock, () => encode(draw(status())));
+  const page = fresh((now) => renderPage(dashboardModel(now), assetUrls));
+  const fragment = fresh((now) => renderLive(dashboardModel(now)));
+
+  // autoDetect would serve any string that looks like markup as HTML, attacker text included.
+  const app = new Elysia({ serve: { maxRequestBodySize: 1024, idleTimeout: 30, reusePort: false } })
+    .use(html({ autoDetect: false }))
+    .onRequest(({ request, set }) => {
+      Object.assign(set.headers, SECURITY_HEADERS);
+      const refusal = refusalOf(request, isAllowedHost);
+      if (refusal === null) return;
+      if (refusal.status === 405) set.headers.allow = "GET, HEAD";
+      return answer(refusal.text, TEXT, refusal.status);
+    })
+    // The message of an error may hold anything; it goes to our log, never to the visitor.
+    .onError(({ code, error }) => {
+      if (code === "NOT_FOUND") return answer("Not found.\n", TEXT, 404);
+      log?.error({ err: error }, "dashboard request failed");
+      return answer("Internal error.\n", TEXT, 500);
+    })
+    .get("/", ({ request }) => compressed(request, page(), HTML))
+    .get("/fragment", ({ request }) => compressed(request, fragment(), HTML))
+    .get("/assets/*", ({ request }) => serveAsset(request))
+    .get("/api/v1/status", () => answer(JSON.stringify(status()), "application/json; charset=utf-8"))
+    .get("/healthz", () => answer("ok\n", TEXT))
+    .get("/readyz", () => readiness(status()));
+
+  return {
+    app: { handle: (request) => Promise.resolve(app.handle(request)) },
+    get port() {
+      return app.server?.port ?? 0;
+    },
+    async start() {
+      try {
+        app.listen({ hostname: listen.hostname, port: listen.port });
+      } catch (error) {
+        throw listenError(listen, error);
+      }
+    },
+    async stop() {
+      if (!app.server) return;
+      // An open connection would keep stop() waiting for ever.
+      await Promise.race([app.stop(), clock.sleep(STOP_MS)]);
+      if (app.server) await app.stop(true);
+    },
+  };
+}
+
+interface Encoded {
+  readonly body: Uint8Array<ArrayBuffer>;
+  readonly gzip: Uint8Array<ArrayBuffer>;
+}
+
+function encode(text: string): Encoded {
+  const body = new TextEncoder().encode(text);
+  return { body, gzip: Bun.gzipSync(body) };
+}
+
+/** Draws at most once in each second of the clock, so that viewers share the cost. A failure is not kept. */
+function oncePerSecond<T>(clock: Clock, draw: () => T): () => T {
+  let second = Number.NaN;
+  let kept: T;
+  return () => {
+    const now = Math.floor(clock.now() / 1000);
+    if (now !== second) {
+      kept = draw();
+      second = now;
+    }
+    return kept;
+  };
+}
+
+function answer(body: string, type: string, status = 200): Response {
+  return new Response(body, { status, headers: { "content-type": type, "cache-control": "no-store" } });
+}
+
+function compressed(request: Request, { body, gzip }: Encoded, type: string, caching = "no-store"): Response {
+  const accepts = /(?:^|[\s,])gzip(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i.test(
+    request.headers.get("accept-encoding") ?? "",
+  );
+  const headers: Record<string, string> = { "content-type": type, "cache-control": caching, vary: "accept-encoding" };
+  if (accepts) headers["content-encoding"] = "gzip";
+  return new Response(accepts ? gzip : body, { headers });
+}
+
+function serveAsset(request: Request): Response {
+  const found = findAsset(new URL(request.url).pathname);
+  if (found === null) return answer("Not found.\n", TEXT, 404);
+  const caching = found.immutable ? "public, max-age=31536000, immutable" : "no-cache";
+  return compressed(request, found.asset, found.asset.type, caching);
+}
+
+/** 200 while every part works; 503 with one line for each that does not. */
+function readiness({ health }: SystemStatus): Response {
+  const bad = health.filter((check) => check.level === "bad");
+  if (bad.length === 0) return answer("ready\n", TEXT);
+  const lines = bad.map(({ name, short, detail }) => `${name}: ${oneLine(detail ?? short)}`);
+  return answer(`${lines.join("\n")}\n`, TEXT, 503);
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, " ").trim();
+}
+
+function listenError({ hostname, port }: DashboardOptions["listen"], error: unknown): Error {
+  const where = hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+  const code = (error as { code?: string }).code;
+  const mend =
+    code === "EADDRINUSE"
+      ? `port ${port} is in use (set dashboard.listen to a free port, or find who holds it: ss -ltnp 'sport = :${port}')`
+      : code === "EACCES"
+        ? `port ${port} needs more rights (set dashboard.listen to a port above 1023)`
+        : `${error instanceof Error ? error.message : String(error)} (is ${hostname} an address of this host?)`;
+  return new Error(`dashboard: cannot listen on ${where}: ${mend}`, { cause: error });
+}

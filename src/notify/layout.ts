@@ -1,0 +1,56 @@
+/** How every message is laid out, and where untrusted text may stand in it. [pure] */
+import type { EpochMs } from "../accesslog/record.ts";
+import type { Evidence } from "../decision.ts";
+import { timeText } from "../wording.ts";
+import { type Block, type Fact, facts, header, message, paragraph } from "./blocks.ts";
+import { defuse, defuseMrkdwn, escapeSlack } from "./escape.ts";
+import type { Message } from "./notifier.ts";
+
+/** A note may quote a failed command, which is longer than a path needs to be. */
+const MAX_NOTE = 600;
+
+/**
+ * Lays out a message: title, note, facts, then what the traffic looked like. The fallback `text` repeats title, note and
+ * facts on one line; paths and user agents never stand in it, because Slack may read it as mrkdwn.
+ */
+export function compose(
+  title: string,
+  note: string,
+  at: EpochMs,
+  hostname: string,
+  rows: readonly Fact[],
+  evidence: Evidence | null = null,
+  topSources: readonly string[] = [],
+): Message {
+  const all = [...rows, { label: "Time", value: timeText(at) }, { label: "Host", value: hostname, untrusted: true }];
+  const blocks: Block[] = [header(escapeSlack(title))];
+  if (note) blocks.push(paragraph(defuse(note, MAX_NOTE)));
+  blocks.push(facts(all.map((row) => ({ ...row, value: row.untrusted ? defuse(row.value) : escapeSlack(row.value) }))));
+  const traffic = trafficText(evidence, topSources);
+  if (traffic) blocks.push(paragraph(traffic));
+  const inline = all.map(
+    ({ label, value, untrusted }) => `${label}: ${untrusted ? defuseMrkdwn(value) : escapeSlack(value)}`,
+  );
+  return message(
+    [escapeSlack(title), note && defuseMrkdwn(note, MAX_NOTE), ...inline].filter(Boolean).join(" | "),
+    blocks,
+  );
+}
+
+/** Where the requests went and came from, untrusted parts defused. A query may hold secrets and stays here. */
+function trafficText(evidence: Evidence | null, topSources: readonly string[]): string {
+  if (evidence === null) return "";
+  const paths = evidence.topPaths.map(
+    ({ path, count }) => `${count} × ${defuse(path.replace(/\?.*/s, "?…")) || "(empty)"}`,
+  );
+  const statuses = evidence.statuses.map(({ status, count }) => `${count} × ${status}`);
+  const agent = defuse(evidence.userAgent ?? "");
+  return [
+    topSources.length > 0 ? `Top sources\n${topSources.join("\n")}` : "",
+    paths.length > 0 ? `Top paths\n${paths.join("\n")}` : "",
+    statuses.length > 0 ? `Statuses\n${statuses.join(", ")}` : "",
+    agent ? `Last user agent\n${agent}` : "",
+  ]
+    .filter(Boolean)
+    .join("\n\n");
+}

@@ -1,0 +1,131 @@
+import { describe, expect, test } from "bun:test";
+import { AT, ban, baseline, evidence, globalAlert, source, sourceVerdict } from "../test/outcomes.ts";
+import type { Ban, Decision, Evidence } from "./decision.ts";
+import {
+  alertText,
+  banLengthText,
+  baselineSourceText,
+  baselineText,
+  causeKindText,
+  causeText,
+  conditionText,
+  lengthText,
+  ordinal,
+  rateText,
+  timeText,
+  unbanText,
+} from "./wording.ts";
+
+describe("conditionText", () => {
+  const rows: [name: string, over: Partial<Evidence>, text: string][] = [
+    ["the z-score", {}, "z-score 5.50 > 3.00"],
+    ["the rate multiple", { reasons: ["rate-multiple"], multiple: 6.14 }, "rate 6.1 x mean > 5.0 x"],
+    ["both", { reasons: ["z-score", "rate-multiple"], multiple: 9 }, "z-score 5.50 > 3.00, rate 9.0 x mean > 5.0 x"],
+    [
+      "the ceiling",
+      { reasons: ["ceiling"], rate: 25, comparedRate: 25, triggerRate: 20 },
+      "rate 25.00 > ceiling 20.00 req/s",
+    ],
+    ["a z-score a hair above", { zScore: 3.0004 }, "z-score 3.0004 > 3.0000"],
+    ["a multiple a hair above", { reasons: ["rate-multiple"], multiple: 5.03 }, "rate 5.03 x mean > 5.00 x"],
+    [
+      "thresholds halved",
+      { thresholds: { zScore: 1.5, rateMultiple: 2.5 }, tightenedBy: "error-surge" },
+      "z-score 5.50 > 1.50, tightened by error-surge",
+    ],
+    ["weighted requests", { rate: 9.25 }, "z-score 5.50 > 3.00, weighted 5.50 req/s"],
+    [
+      "failures",
+      { stream: "failures", comparedRate: 0.25, windowMs: 600_000 },
+      "z-score 5.50 > 3.00, failures 0.25/s over 10m",
+    ],
+    ["a trusted source", { trusted: true }, "z-score 5.50 > 3.00, trusted source"],
+  ];
+  test.each(rows)("%s", (_, over, text) => {
+    expect(conditionText(evidence(over))).toBe(text);
+  });
+});
+
+describe("bans", () => {
+  const manual = { scope: "manual", at: AT, by: "alice", note: "scanner" } as const;
+  const rows: [cause: Ban["cause"], text: string, kind: string][] = [
+    [
+      sourceVerdict({ reasons: ["z-score", "rate-multiple"], multiple: 6.1 }),
+      "z-score 5.50 > 3.00, rate 6.1 x mean > 5.0 x",
+      "z-score and rate-multiple",
+    ],
+    [sourceVerdict({ stream: "failures" }), "z-score 5.50 > 3.00, failures 5.50/s over 1m", "z-score of failures"],
+    [manual, "manual by alice: scanner", "manual"],
+    [{ scope: "manual", at: AT, by: "alice" }, "manual by alice", "manual"],
+    [{ scope: "adopted", at: AT }, "found in the firewall at start", "adopted"],
+  ];
+  test.each(rows)("cause %#", (cause, text, kind) => {
+    expect([causeText(ban({ cause })), causeKindText(ban({ cause }))]).toEqual([text, kind]);
+  });
+
+  test.each([
+    [AT + 600_000, "10m"],
+    [AT + 599_877, "10m"],
+    [AT + 7_200_000, "2h"],
+    ["permanent", "permanent"],
+  ] as const)("until %p it is %p long", (until, text) => {
+    expect(banLengthText(ban({ until }))).toBe(text);
+  });
+
+  test.each([
+    [{ why: "expired" }, "expired, 3rd offence"],
+    [{ why: "manual", by: "alice" }, "manual by alice, 3rd offence"],
+    [{ why: "allowlisted" }, "allowlisted, 3rd offence"],
+  ] as const)("unban %p", (over, text) => {
+    expect(unbanText({ kind: "unban", at: AT, ban: ban({ banCount: 3 }), ...over })).toBe(text);
+  });
+});
+
+describe("alertText", () => {
+  const alertOf = (decision: Decision) => (decision.kind === "alert" ? decision.alert : null)!;
+  const breaker = { type: "circuit-breaker", bansInMinute: 101, limit: 100 } as const;
+  test.each([
+    [
+      alertOf(globalAlert("firing")),
+      "global anomaly firing: z-score 5.50 > 3.00, 120 sources, nobody is banned for it",
+    ],
+    [
+      alertOf(globalAlert("still-firing")),
+      "global anomaly still-firing: z-score 5.50 > 3.00, 120 sources, nobody is banned for it",
+    ],
+    [alertOf(globalAlert("resolved", { at: AT + 95_499 })), "global anomaly resolved after 1m35s"],
+    [
+      { ...breaker, state: "open" as const },
+      "circuit breaker open: 101 bans in a minute, limit 100; single sources are not banned until it closes",
+    ],
+    [{ ...breaker, state: "closed" as const }, "circuit breaker closed: single sources are banned again"],
+    [
+      { type: "ban-ineffective" as const, ban: ban({ source: source("2001:db8::/64") }), requests: 7, sinceBanMs: 1 },
+      "ban ineffective: 7 requests of 2001:db8::/64 reached the log after its ban",
+    ],
+  ])("%#", (alert, text) => {
+    expect(alertText(alert)).toBe(text);
+  });
+});
+
+test("numbers, lengths and times", () => {
+  expect(rateText(5.5)).toBe("5.50 req/s");
+  expect(baselineText({ mean: 11.8, stddev: 2.6 })).toBe("11.80 ± 2.60");
+  expect(baselineSourceText(baseline({ from: "hour", hour: 0 }))).toBe("hour 0, 1800 samples");
+  expect(baselineSourceText(baseline({ from: "floor", samples: 12 }))).toBe("floor, 12 samples");
+  expect(timeText(AT)).toBe("2026-04-25T12:00:00Z");
+  expect([0, 250, 999, 1499, 90_000].map(lengthText)).toEqual(["0s", "250ms", "999ms", "1s", "1m30s"]);
+  expect([1, 2, 3, 4, 11, 12, 13, 21, 22, 101, 111].map(ordinal)).toEqual([
+    "1st",
+    "2nd",
+    "3rd",
+    "4th",
+    "11th",
+    "12th",
+    "13th",
+    "21st",
+    "22nd",
+    "101st",
+    "111th",
+  ]);
+});
