@@ -20,14 +20,26 @@ const HELP = `npm run demo [-- OPTIONS]
   --seconds N   end after N seconds; without it, at Ctrl-C
 `;
 
-const { values: options } = parseArgs({
-  options: { real: { type: "boolean" }, seconds: { type: "string" }, help: { type: "boolean" } },
-});
-if (options.help) {
-  console.log(HELP);
-  process.exit(0);
-}
+const options = readOptions();
 process.exit(await demo());
+
+function readOptions(): { readonly real: boolean; readonly seconds: number | null } {
+  try {
+    const { values } = parseArgs({
+      options: { real: { type: "boolean" }, seconds: { type: "string" }, help: { type: "boolean" } },
+    });
+    if (values.help) {
+      console.log(HELP);
+      process.exit(0);
+    }
+    const seconds = values.seconds === undefined ? null : Number(values.seconds);
+    if (seconds !== null && !(seconds > 0)) throw new Error(`--seconds ${values.seconds}: not a number of seconds`);
+    return { real: values.real ?? false, seconds };
+  } catch (error) {
+    console.error(`demo: ${(error as Error).message}\n${HELP}`);
+    process.exit(2);
+  }
+}
 
 async function demo(): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), "anomaly-detector-demo-"));
@@ -43,16 +55,18 @@ async function demo(): Promise<number> {
     const log = Bun.file(join(dir, "detector.log"));
     detector = Bun.spawn(stage.on([BINARY, "run", "--config", config]), { stdin: "ignore", stdout: log, stderr: log });
     const died = detector.exited.then(() => "died" as const);
-    await Promise.race([died, ended, answering(dir)]);
-    await stage.openDashboard(port);
-    introduce(stage, port, config);
-    const follower = followAudit(join(dir, "audit.log"), stage);
-    const why = await Promise.race([died, ended]);
-    clearInterval(follower);
-    if (why === "died")
+    let now = await Promise.race([died, ended, answering(dir)]);
+    if (now === "answering") {
+      await stage.openDashboard(port);
+      introduce(stage, port, config);
+      const follower = followAudit(join(dir, "audit.log"), stage);
+      now = await Promise.race([died, ended]);
+      clearInterval(follower);
+    }
+    if (now === "died")
       console.error(`the detector ended by itself:\n${readFileSync(join(dir, "detector.log"), "utf8")}`);
     else console.log("\ndemo: ending");
-    return why === "died" ? 1 : 0;
+    return now === "died" ? 1 : 0;
   } finally {
     await stopDetector(detector);
     await stage.stop();
@@ -64,7 +78,7 @@ async function demo(): Promise<number> {
 function endOfDemo(): Promise<"ended"> {
   return new Promise((done) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => done("ended"));
-    if (options.seconds !== undefined) setTimeout(() => done("ended"), Number(options.seconds) * 1000);
+    if (options.seconds !== null) setTimeout(() => done("ended"), options.seconds * 1000);
   });
 }
 

@@ -2,6 +2,7 @@
  * The whole test suite: packages the tests need, `npm run check`, the build, then every bun test (unit, property,
  * browser, end to end). The last line says what came of it. Arguments go to `bun test`.
  */
+import { rmSync } from "node:fs";
 import { installPackages } from "./packages.ts";
 import { parseSummary, type Summary, summaryText, total } from "./summary.ts";
 
@@ -39,6 +40,8 @@ async function runTests(args: readonly string[]): Promise<{ tests: Summary | nul
 }
 
 await installPackages();
+// A build that fails must not leave the end-to-end tests an older binary to prove.
+rmSync("dist", { recursive: true, force: true });
 const steps = [
   await step("check", ["npm", "run", "--silent", "check"]),
   await step("build", ["npm", "run", "--silent", "build"]),

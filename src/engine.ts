@@ -6,7 +6,7 @@ import { Breaker } from "./bans/breaker.ts";
 import { Ledger, type Offence } from "./bans/ledger.ts";
 import type { Config } from "./config/schema.ts";
 import type { Ban, BaselineSnapshot, Decision, GlobalVerdict, Manual, Outcome, SourceVerdict } from "./decision.ts";
-import { Detector, type DetectorEvents, type SourceReading } from "./detection/detector.ts";
+import { Detector, type DetectorEvents, type SavedDetector, type SourceReading } from "./detection/detector.ts";
 import type { Tuning } from "./detection/tuning.ts";
 import { compare, triggerRate } from "./detection/verdict.ts";
 import { parseRange, type Source, sourceOf } from "./net/cidr.ts";
@@ -28,6 +28,11 @@ export type BanResult =
   | { readonly result: "allowlisted"; readonly why: string }
   | { readonly result: "full"; readonly limit: number };
 
+/** What an Engine has learned, as plain values; bans and offences are kept beside it. */
+export interface SavedEngine extends SavedDetector {
+  readonly counters: Readonly<Record<string, number>>;
+}
+
 /** What ended longer ago than this when its lines were read (a backlog) teaches, but bans nobody. */
 const STALE_MS = 120_000;
 /** Raw lines of a banned source that prove its ban ineffective: one where the log says when a request began, else several. */
@@ -47,6 +52,8 @@ export class Engine {
   #prefixes = new Map<Ip, Source>();
   /** Allow-listed sources that would have been banned: not judged again until the list changes. */
   #exempt = new Set<Source>();
+  /** Lines up to here may have been judged by an earlier run. */
+  #recalledUntil = Number.NEGATIVE_INFINITY;
   #counters = { records: 0, late: 0, future: 0, banned: 0, allowlisted: 0, bans: 0, unbans: 0, bansWithheld: 0 };
 
   /** `openLoop`: go on counting the requests of banned sources, as if no ban had cut them off (replay). */
@@ -95,7 +102,8 @@ export class Engine {
     const source = this.#sourceOf(record.source);
     const isBanned = this.#ledger.size > 0 && this.#ledger.find(source) !== undefined;
     if (isBanned) this.#observeBanned(record, source);
-    if (!isBanned || this.options.openLoop)
+    if (!isBanned && this.#isPaidFor(record, source)) this.#counters.banned++;
+    else if (!isBanned || this.options.openLoop)
       this.#detector.observe(record, source, this.#exempt.has(source), this.#events);
   }
 
@@ -161,6 +169,40 @@ export class Engine {
   grainOf(source: Source): Source {
     const ip = parseIp(source);
     return ip === null ? source : this.#sourceOf(ip);
+  }
+
+  /** How often each source was banned. */
+  offences(): Offence[] {
+    return this.#ledger.offences();
+  }
+
+  /** What survives a restart besides bans and offences; null before the first record. See Detector.save. */
+  save(whole: boolean): SavedEngine | null {
+    const saved = this.#detector.save(whole);
+    return saved && { ...saved, counters: { ...this.#counters } };
+  }
+
+  /**
+   * Takes in what an earlier run saved; bans and offences first. Lines that it had already learned from go to
+   * `refill`; `resume` must follow. `now`: wall clock.
+   */
+  recall(saved: SavedEngine, now: EpochMs): void {
+    this.#detector.restore(saved);
+    Object.assign(this.#counters, saved.counters);
+    this.#recalledUntil = now;
+  }
+
+  /** A line that an earlier run has counted: it fills the windows again and does nothing else. */
+  refill(record: AccessRecord): void {
+    const source = this.#sourceOf(record.source);
+    if (record.at <= this.#detector.now - this.#settings.detection.window) return;
+    if (this.#ledger.find(source) === undefined && !this.#isPaidFor(record, source))
+      this.#detector.refill(record, source);
+  }
+
+  /** The windows are full again: from here on records are new. */
+  resume(): void {
+    this.#detector.resume();
   }
 
   /** The ban that covers a source, or undefined. */
@@ -284,6 +326,13 @@ export class Engine {
     const needed = begun === undefined ? LEAKS_WITHOUT_START : LEAKS_WITH_START;
     const leak = this.#ledger.leak(source, startedAt, this.#settings.firewall.proof_grace, needed);
     if (leak !== null) this.#emit({ kind: "alert", at: this.now, alert: { type: "ban-ineffective", ...leak } });
+  }
+
+  /** Was the source banned at or after this line, by an earlier run? Then it starts from nothing, as after every ban. */
+  #isPaidFor(record: AccessRecord, source: Source): boolean {
+    return (
+      record.at <= this.#recalledUntil && record.at <= (this.#ledger.lastBannedAt(source) ?? Number.NEGATIVE_INFINITY)
+    );
   }
 
   #alertGlobal(state: "firing" | "still-firing" | "resolved", since: EpochMs, verdict: GlobalVerdict): void {

@@ -39,7 +39,7 @@ export function conditionText(evidence: Evidence): string {
       case "rate-multiple":
         return `rate ${overText(evidence.multiple, evidence.thresholds.rateMultiple, 1, " x mean")} x`;
       case "ceiling":
-        return `rate ${overText(evidence.comparedRate, evidence.triggerRate, 2)} req/s, the warm-up ceiling`;
+        return `rate ${evidence.comparedRate.toFixed(2)} > ceiling ${evidence.triggerRate.toFixed(2)} req/s`;
       default:
         return reason satisfies never;
     }

@@ -62,7 +62,7 @@ export function HourFigure({ chart }: { chart: HourChart }): Raw {
         <Stretched>
           <Grid ticks={chart.y} />
           {chart.bars.map((bar) => (
-            <HourBar bar={bar} width={chart.barWidth} />
+            <HourBar bar={bar} />
           ))}
         </Stretched>
       </svg>
@@ -70,20 +70,12 @@ export function HourFigure({ chart }: { chart: HourChart }): Raw {
   );
 }
 
-function HourBar({ bar, width }: { bar: HourChart["bars"][number]; width: number }): Raw {
-  if (bar.state === "empty") {
-    return (
-      <rect class="hour none" x={bar.x} width={width} y="98" height="2">
-        <title>{bar.title}</title>
-      </rect>
-    );
-  }
-  const middle = bar.x + width / 2;
+function HourBar({ bar }: { bar: HourChart["bars"][number] }): Raw {
   return (
-    <g class={bar.state === "current" ? "hour now" : "hour"}>
+    <g class={`hour ${bar.state}`}>
       <title>{bar.title}</title>
-      <rect x={bar.x} width={width} y={bar.y} height={bar.height} />
-      <line x1={middle} x2={middle} y1={bar.deviation} y2={bar.y} />
+      <path d={bar.bar} />
+      {bar.deviation ? <path class="w" d={bar.deviation} /> : null}
     </g>
   );
 }

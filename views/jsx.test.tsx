@@ -1,34 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { readHtml } from "../test/html.ts";
 import { type Child, Fragment, h, Raw, raw } from "./jsx.ts";
 
-/** Reads HTML back with a parser that is not ours (lol-html): tags, attributes and text as a browser would see them. */
 function parse(html: string) {
-  const tags: string[] = [];
-  const attributes: [string, string][] = [];
-  let text = "";
-  new HTMLRewriter()
-    .on("*", {
-      element(element) {
-        tags.push(element.tagName);
-        for (const [name, value] of element.attributes) attributes.push([name!, value!]);
-      },
-    })
-    .onDocument({
-      text(chunk) {
-        text += chunk.text;
-      },
-    })
-    .transform(html);
-  return { tags, attributes: attributes.map(([name, value]) => [name, decode(value)]), text: decode(text) };
-}
-
-function decode(text: string): string {
-  return text.replace(/&(?:#(\d+)|#x([0-9a-f]+)|(amp|lt|gt|quot));/gi, (_, decimal, hex, name: string) =>
-    name
-      ? { amp: "&", lt: "<", gt: ">", quot: '"' }[name.toLowerCase()]!
-      : String.fromCodePoint(decimal ? Number(decimal) : Number.parseInt(hex, 16)),
-  );
+  const { elements, text } = readHtml(html);
+  return {
+    tags: elements.map((element) => element.tag),
+    attributes: elements.flatMap((element) => Object.entries(element.attributes)),
+    text,
+  };
 }
 
 describe("escaping", () => {

@@ -68,11 +68,13 @@ function Live({ model }: { model: DashboardModel }): Raw {
   return (
     <div id="page">
       <Top model={model} />
-      <div id="banners">
-        {model.banners.map((banner) => (
-          <BannerLine banner={banner} />
-        ))}
-      </div>
+      {model.banners.length > 0 ? (
+        <section id="banners" aria-label="Notices">
+          {model.banners.map((banner) => (
+            <BannerLine banner={banner} />
+          ))}
+        </section>
+      ) : null}
       <main id="main">
         <h1 class="vh">Overview</h1>
         <Kpis kpis={model.kpis} />
@@ -99,7 +101,7 @@ function Live({ model }: { model: DashboardModel }): Raw {
 function Top({ model }: { model: DashboardModel }): Raw {
   return (
     <header class="top">
-      <a class="brand" href="/" aria-label="anomaly-detector, overview">
+      <a class="brand" href="/">
         <Logo />
         <span>anomaly-detector</span>
         <span class="host">{model.hostname}</span>

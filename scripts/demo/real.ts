@@ -18,6 +18,7 @@ export class RealStage implements Stage {
   readonly facts = [
     "traffic    real requests of some 30 addresses to a real nginx, in network namespaces of their own",
     "firewall   real: raw PREROUTING inside the namespace; this machine's own rules are not touched",
+    "           the dashboard is served inside the namespace too; a small relay brings it to this port",
   ];
   readonly #lab = new Lab(2, PROXY);
   readonly #timers: Timer[] = [];

@@ -58,6 +58,13 @@ export class LineSplitter {
     if (this.#unfinished > 0) this.#finish();
   }
 
+  /** Forgets the unfinished line: it is read elsewhere. */
+  discard(): void {
+    this.#kept = 0;
+    this.#unfinished = 0;
+    this.#isSkipping = false;
+  }
+
   #keep(chunk: Buffer, start: number, end: number): void {
     const length = end - start;
     this.#unfinished += length;
@@ -84,9 +91,7 @@ export class LineSplitter {
   #finish(): void {
     const end = this.#kept;
     const isSkipped = this.#isSkipping;
-    this.#kept = 0;
-    this.#unfinished = 0;
-    this.#isSkipping = false;
+    this.discard();
     if (isSkipped) return;
     this.#rest[end] = NEWLINE;
     this.#lines++;

@@ -2,6 +2,7 @@
  * One log file behind an open descriptor: it stays the same file while its name moves on. Reads what was written since
  * the last look, notices when the bytes before were replaced (truncation), and knows where a restart must continue.
  */
+import { createHash } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { LineSplitter, type OnWindow } from "./lines.ts";
 import { identityOf } from "./siblings.ts";
@@ -12,11 +13,15 @@ export interface TailPosition {
   readonly device: number;
   /** Everything before it has been handed on. */
   readonly offset: number;
-  /** The bytes just before `offset`, at most 64, in base64. */
+  /** What stands just before `offset`: SHA-256, in base64, of at most 1024 bytes; of none at offset 0. */
   readonly fingerprint: string;
 }
 
-const FINGERPRINT_BYTES = 64;
+/**
+ * How much of the beginning, and of what was read last, a file is recognised by. Several lines of a log, because one
+ * is not enough: requests of one client in one second may differ in their path only.
+ */
+const RECOGNISED_BYTES = 1024;
 /** Read between two turns of the event loop: long backlogs must not stop timers, bans or the dashboard. */
 const SLICE_BYTES = 1 << 20;
 const NEWLINE = 10;
@@ -25,7 +30,7 @@ const NOTHING = Buffer.alloc(0);
 export class LogFile {
   /** Bytes taken in so far. */
   #offset = 0;
-  /** The size and change time at the last look. */
+  /** The size at this look, the change time at the last. */
   #size = -1;
   #mtimeMs = -1;
   /** The last bytes before `#offset`. */
@@ -101,9 +106,14 @@ export class LogFile {
     return stats.ino === this.inode && stats.dev === this.device;
   }
 
+  /** Where the first line begins that was not handed on. */
+  get lineOffset(): number {
+    return this.#offset - this.#lines.unfinishedBytes;
+  }
+
   position(): TailPosition {
-    const offset = this.#offset - this.#lines.unfinishedBytes;
-    return { inode: this.inode, device: this.device, offset, fingerprint: this.#mark.toString("base64") };
+    const { inode, device, lineOffset } = this;
+    return { inode, device, offset: lineOffset, fingerprint: digest(this.#mark) };
   }
 
   /** Leaves out what is there already, up to `size` bytes: reading begins with the line that is unfinished there. */
@@ -122,38 +132,55 @@ export class LogFile {
   /** Continues where `position` says, when the bytes before it are the ones it remembers. */
   resume(position: TailPosition): boolean {
     const { offset, fingerprint } = position;
-    const remembered = Buffer.from(fingerprint, "base64");
-    if (!Number.isSafeInteger(offset) || offset < remembered.length || offset > fstatSync(this.fd).size) return false;
-    if (offset > 0 && remembered.length === 0) return false;
-    if (!this.#read(offset - remembered.length, remembered.length).equals(remembered)) return false;
+    if (!Number.isSafeInteger(offset) || offset < 0 || offset > fstatSync(this.fd).size) return false;
+    const length = Math.min(RECOGNISED_BYTES, offset);
+    if (digest(this.#read(offset - length, length)) !== fingerprint) return false;
     this.#continueAt(offset);
     return true;
   }
 
+  /** Continues as a copy of `other`, after the lines handed on from there. False when it is none. */
+  continueCopy(other: LogFile): boolean {
+    if (!this.isCopyOf(other)) return false;
+    this.#continueAt(other.lineOffset);
+    return true;
+  }
+
+  /** True when this file holds what was read of `other`, as far as it is remembered. */
+  isCopyOf(other: LogFile): boolean {
+    const recent = other.#recent;
+    if (other.#offset === 0) return false;
+    if (!this.#read(0, other.#head.length).equals(other.#head)) return false;
+    return this.#read(other.#offset - recent.length, recent.length).equals(recent);
+  }
+
   #continueAt(offset: number): void {
-    const from = Math.max(0, offset - FINGERPRINT_BYTES);
+    const from = Math.max(0, offset - RECOGNISED_BYTES);
     this.#offset = offset;
     this.#recent = this.#read(from, offset - from);
     this.#mark = this.#recent;
-    this.#head = this.#read(0, Math.min(FINGERPRINT_BYTES, offset));
+    this.#head = this.#read(0, Math.min(RECOGNISED_BYTES, offset));
     this.#mtimeMs = -1;
   }
 
-  /** Reads to the present end, or until `signal` aborts. True when there was anything new. Throws the system's error. */
-  async readNew(signal?: AbortSignal): Promise<boolean> {
+  /**
+   * Reads to the present end, or until `signal` aborts. True when there was anything new. When the file was truncated,
+   * `recover` is asked for what it held before; true means the unfinished line was among it. Throws the system's error.
+   */
+  async readNew(signal: AbortSignal | undefined, recover: () => Promise<boolean>): Promise<boolean> {
     const { size, mtimeMs } = fstatSync(this.fd);
     if (size === this.#size && mtimeMs === this.#mtimeMs && size === this.#offset) return false;
     this.#size = size;
-    this.#mtimeMs = mtimeMs;
-    if (!this.#isContinued(size)) this.#startOver();
+    if (!this.#isContinued(size)) this.#startOver(await recover());
     const before = this.#offset;
     while (this.#offset < size && !signal?.aborted) {
       const outcome = await this.#readSlice(Math.min(size, this.#offset + SLICE_BYTES));
-      if (outcome === "replaced") this.#startOver();
+      if (outcome === "replaced") this.#startOver(await recover());
       if (outcome === "short") break;
       if (this.#offset < size) await new Promise(setImmediate);
     }
-    if (this.#head.length < FINGERPRINT_BYTES) this.#head = this.#read(0, Math.min(FINGERPRINT_BYTES, this.#offset));
+    this.#mtimeMs = mtimeMs;
+    if (this.#head.length < RECOGNISED_BYTES) this.#head = this.#read(0, Math.min(RECOGNISED_BYTES, this.#offset));
     return this.#offset !== before;
   }
 
@@ -172,14 +199,14 @@ export class LogFile {
    */
   #isContinued(size: number): boolean {
     if (size < this.#offset) return false;
-    if (!this.#read(0, this.#head.length).equals(this.#head)) return false;
-    return this.#read(this.#offset - this.#recent.length, this.#recent.length).equals(this.#recent);
+    return this.#offset === 0 || this.isCopyOf(this);
   }
 
-  /** The file was truncated: what it held before is gone, an unfinished line included; it is read from its beginning. */
-  #startOver(): void {
+  /** The file was truncated: it is read from its beginning. An unfinished line stays one, unless it was recovered. */
+  #startOver(isRecovered: boolean): void {
     this.#truncations++;
-    this.#lines.flush();
+    if (isRecovered) this.#lines.discard();
+    else this.#lines.flush();
     this.#offset = 0;
     this.#recent = NOTHING;
     this.#mark = NOTHING;
@@ -227,7 +254,11 @@ export class LogFile {
   }
 }
 
+function digest(bytes: Buffer): string {
+  return createHash("sha256").update(bytes).digest("base64");
+}
+
 function lastBytes(before: Buffer, chunk: Buffer): Buffer {
-  if (chunk.length >= FINGERPRINT_BYTES) return Buffer.from(chunk.subarray(chunk.length - FINGERPRINT_BYTES));
-  return Buffer.concat([before.subarray(Math.max(0, before.length + chunk.length - FINGERPRINT_BYTES)), chunk]);
+  if (chunk.length >= RECOGNISED_BYTES) return Buffer.from(chunk.subarray(chunk.length - RECOGNISED_BYTES));
+  return Buffer.concat([before.subarray(Math.max(0, before.length + chunk.length - RECOGNISED_BYTES)), chunk]);
 }

@@ -7,7 +7,8 @@
  * - the remembered file is still the log (same inode, and the bytes before the offset are the same): at the offset;
  * - it was rotated meanwhile: the rest of it, then the files rotated after it, then the present log from its beginning;
  * - it cannot be found (deleted, compressed, truncated): the present log from its beginning.
- * What cannot be known: lines truncated away, or deleted with their file, between two looks.
+ * When the log was truncated, a fresh copy beside it (copytruncate) still holds the lines we had not read: they are.
+ * What cannot be known: what was written between copy and truncation, or deleted with its file between two looks.
  */
 import { type Stats, statSync } from "node:fs";
 import type { Clock } from "../clock.ts";
@@ -169,10 +170,15 @@ export class Tail {
     const stats = this.#statLog();
     if (stats !== null) {
       if (this.#current === null || !this.#current.isSameFile(stats)) this.#switch();
-      else this.#siblings.learn();
     }
     await this.#readRotated(signal);
     if (this.#current !== null) await this.#read(this.#current, signal);
+    this.#siblings.learn(() => this.#isStillLog());
+  }
+
+  #isStillLog(): boolean {
+    const stats = statSync(this.path, { throwIfNoEntry: false });
+    return stats !== undefined && this.#current?.isSameFile(stats) === true;
   }
 
   /** The file now behind the path, or null with the reason in `lastError`. */
@@ -189,7 +195,7 @@ export class Tail {
   }
 
   #begin(): void {
-    this.#siblings.learn();
+    this.#siblings.learn(() => true);
     const stats = this.#statLog();
     const position = this.#position;
     this.#current = stats === null ? null : this.#open(this.path);
@@ -220,7 +226,7 @@ export class Tail {
       if (file.resume(position)) {
         this.#addRotated(file);
         const newer = siblings.slice(siblings.indexOf(candidate) + 1);
-        for (const sibling of newer) this.#catchUp(sibling);
+        for (const sibling of newer) this.#catchUp(sibling, null);
         return;
       }
       file.close();
@@ -239,14 +245,30 @@ export class Tail {
     const unseen = this.#siblings.unseen(this.#files().concat(old ?? []), old?.writtenAt ?? 0);
     if (old !== null) this.#addRotated(old);
     this.#missedFiles += Math.max(0, unseen.length - MAX_CAUGHT_UP);
-    for (const sibling of unseen.slice(-MAX_CAUGHT_UP)) this.#catchUp(sibling);
+    for (const sibling of unseen.slice(-MAX_CAUGHT_UP)) this.#catchUp(sibling, old);
   }
 
-  /** Reads a rotated file we never saw as the log, from its beginning. */
-  #catchUp(sibling: Sibling): void {
+  /** Reads a rotated file we never saw as the log, from its beginning. A copy of the log before it is no such file. */
+  #catchUp(sibling: Sibling, before: LogFile | null): void {
     const file = this.#open(sibling.path);
     if (file === null) this.#missedFiles++;
+    else if (before !== null && file.isCopyOf(before)) file.close();
     else this.#addRotated(file);
+  }
+
+  /** Reads from a copy of `truncated` what was not read of it before. False when there is no copy. */
+  async #recover(truncated: LogFile): Promise<boolean> {
+    const isFresh = ({ stats }: Sibling) => stats.mtimeMs >= truncated.writtenAt && !truncated.isSameFile(stats);
+    for (const sibling of findSiblings(this.path).filter(isFresh).toReversed()) {
+      const copy = this.#open(sibling.path);
+      if (copy === null) continue;
+      const isCopy = copy.continueCopy(truncated);
+      if (isCopy) await copy.readNew(undefined, async () => false);
+      copy.flush();
+      this.#close(copy);
+      if (isCopy) return true;
+    }
+    return false;
   }
 
   #addRotated(file: LogFile): void {
@@ -283,7 +305,7 @@ export class Tail {
   /** True when there was anything new. A system error is told in the status and tried again at the next look. */
   async #read(file: LogFile, signal?: AbortSignal): Promise<boolean> {
     try {
-      return await file.readNew(signal);
+      return await file.readNew(signal, () => this.#recover(file));
     } catch (error) {
       if (error === this.#thrown) throw error;
       this.#lastError = describe(file.path, error);
@@ -337,12 +359,15 @@ class KnownSiblings {
    * While the log is the file it was, whatever appeared beside it holds nothing new. The directory is listed when its
    * time changed, and once more after that: a second change within one tick of the kernel's clock shows no difference.
    */
-  learn(): void {
+  learn(isStillLog: () => boolean): void {
     const changedAt = directoryChangedAt(this.path);
     if (changedAt === this.#changedAt && this.#isSettled) return;
+    const siblings = findSiblings(this.path);
+    // Asked after the listing: had the log been rotated before it, a file we have not read would be among them.
+    if (!isStillLog()) return;
     this.#isSettled = changedAt === this.#changedAt;
     this.#changedAt = changedAt;
-    this.#known = new Set(findSiblings(this.path).map(({ stats }) => identityOf(stats)));
+    this.#known = new Set(siblings.map(({ stats }) => identityOf(stats)));
   }
 
   /** Files that appeared since, oldest first: not open, not known, and written after the log we had (`since`). */

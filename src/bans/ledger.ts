@@ -80,6 +80,11 @@ export class Ledger {
     return [...this.#offences.values()];
   }
 
+  /** When the source was last banned; undefined when never, or long ago. */
+  lastBannedAt(source: Source): EpochMs | undefined {
+    return this.#offences.get(source)?.lastAt;
+  }
+
   /** Bans so far that still count at `at`. */
   banCountOf(source: Source, at: EpochMs): number {
     const offence = this.#offences.get(source);

@@ -206,10 +206,10 @@ export const configSchema = z.strictObject({
             .boolean()
             .default(true)
             .describe("Also compare each source's failures (logins, probing) with their own baseline (adaptive)."),
-          per_minute: positive.default(12).describe("Failures in a minute that are an anomaly."),
+          per_minute: positive.default(8).describe("Failures in a minute that are an anomaly."),
           per_10_minutes: positive.default(48).describe("Failures in ten minutes that are an anomaly."),
           per_6_hours: positive
-            .default(24)
+            .default(12)
             .describe("Failed logins and exploit attempts in six hours that are an anomaly, however slow."),
         },
         "The stream of failed logins and probed paths.",

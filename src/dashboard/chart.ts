@@ -7,13 +7,13 @@ import type { HistoryPoint } from "../status.ts";
 import {
   bandPath,
   curve,
+  type Frame,
   frameOf,
   HEIGHT,
   leftEnd,
   MAX_POINTS,
   niceScale,
   percent,
-  round,
   steps,
   type Tick,
   thin,
@@ -52,19 +52,19 @@ export interface BaselineChart {
 }
 
 export interface HourChart {
-  readonly bars: readonly {
-    readonly x: number;
-    readonly y: number;
-    readonly height: number;
-    /** Top of the thin line: mean + one standard deviation. */
-    readonly deviation: number;
-    readonly state: "learned" | "current" | "empty";
-    readonly title: string;
-  }[];
-  readonly barWidth: number;
+  readonly bars: readonly HourBar[];
   readonly y: readonly Tick[];
   readonly x: readonly Tick[];
   readonly summary: string;
+}
+
+export interface HourBar {
+  readonly state: "learned" | "current" | "empty";
+  /** From the floor up to the mean; an empty hour has a stub, so that it is seen to be missing. */
+  readonly bar: string;
+  /** From the mean up by one standard deviation. */
+  readonly deviation: string;
+  readonly title: string;
 }
 
 /** The observed rate against what was learned, with what was done about it. Null while there is no history. */
@@ -126,24 +126,10 @@ export function baselineChart(history: readonly HistoryPoint[], zone: Zone): Bas
 export function hourChart(hours: readonly (BaselineSnapshot | null)[], current: number | undefined): HourChart {
   const learned = hours.flatMap((slot, hour) => (slot ? [{ slot, hour }] : []));
   const scale = niceScale(Math.max(0, ...learned.map(({ slot }) => slot.mean + slot.stddev)));
-  const pitch = WIDTH / Math.max(1, hours.length);
-  const barWidth = Math.round(pitch * 0.62);
   const frame = { from: 0, to: 1, top: scale.top };
+  const pitch = WIDTH / Math.max(1, hours.length);
   return {
-    barWidth,
-    bars: hours.map((slot, hour) => {
-      const top = slot ? y(slot.mean, frame) : HEIGHT;
-      return {
-        x: Math.round(hour * pitch + (pitch - barWidth) / 2),
-        y: top,
-        height: round(HEIGHT - top),
-        deviation: slot ? y(slot.mean + slot.stddev, frame) : HEIGHT,
-        state: slot === null ? "empty" : hour === current ? "current" : "learned",
-        title: slot
-          ? `${hourName(hour)}: ${slot.mean.toFixed(2)} ± ${slot.stddev.toFixed(2)} req/s, ${slot.samples} samples`
-          : `${hourName(hour)}: not learned yet`,
-      } as const;
-    }),
+    bars: hours.map((slot, hour) => hourBar(slot, hour, { frame, pitch, current })),
     y: valueTicks(scale),
     x: [0, 6, 12, 18].map((hour) => ({
       at: percent(hour * pitch + pitch / 2, WIDTH),
@@ -152,6 +138,29 @@ export function hourChart(hours: readonly (BaselineSnapshot | null)[], current: 
       minor: false,
     })),
     summary: hourSummary(learned),
+  };
+}
+
+interface HourScale {
+  readonly frame: Frame;
+  /** Width of one hour; the bar takes three fifths of it. */
+  readonly pitch: number;
+  readonly current: number | undefined;
+}
+
+function hourBar(slot: BaselineSnapshot | null, hour: number, { frame, pitch, current }: HourScale): HourBar {
+  const left = Math.round((hour + 0.2) * pitch);
+  const width = Math.round(0.6 * pitch);
+  const column = (top: number) => `M${left} ${HEIGHT}V${top}h${width}V${HEIGHT}Z`;
+  const name = hourName(hour);
+  if (slot === null)
+    return { state: "empty", bar: column(HEIGHT - 2), deviation: "", title: `${name}: not learned yet` };
+  const top = y(slot.mean, frame);
+  return {
+    state: hour === current ? "current" : "learned",
+    bar: column(top),
+    deviation: `M${left + width / 2} ${top}V${y(slot.mean + slot.stddev, frame)}`,
+    title: `${name}: ${slot.mean.toFixed(2)} ± ${slot.stddev.toFixed(2)} req/s, ${slot.samples} samples`,
   };
 }
 

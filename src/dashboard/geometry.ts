@@ -7,7 +7,7 @@ import type { HistoryPoint } from "../status.ts";
 import type { Zone } from "./zone.ts";
 
 /** Most points drawn in one curve: about one for four pixels of a wide screen. */
-export const MAX_POINTS = 240;
+export const MAX_POINTS = 200;
 /** One point for two pixels of a spark line. */
 const SPARK_POINTS = 33;
 export const WIDTH = 1000;

@@ -1,6 +1,6 @@
 /** What was done, as marks on the time axis of the chart. [pure] */
 import type { EpochMs } from "../accesslog/record.ts";
-import type { Outcome } from "../decision.ts";
+import type { Alert, Outcome } from "../decision.ts";
 import { visibleText } from "./format.ts";
 import { type Frame, round, x } from "./geometry.ts";
 
@@ -33,25 +33,28 @@ export function surgeSpans(outcomes: readonly Outcome[], frame: Frame): readonly
 
 /** Room a label takes, in percent of the plot's width. */
 const LABEL_ROOM = 17;
+/** Arrows of one kind nearer than this would lie on each other: one stands for all of them. */
+const ARROW_ROOM = 0.6;
 
-export function markersOf(outcomes: readonly Outcome[], frame: Frame): Marker[] {
-  const events = outcomes
-    .flatMap((outcome) => eventOf(outcome))
+interface Event {
+  readonly kind: Marker["kind"];
+  readonly at: EpochMs;
+  readonly subject: string;
+}
+
+interface Placed extends Event {
+  /** Percent of the plot's width. */
+  readonly left: number;
+}
+
+/** The events inside the frame. Alerts, then the newest bans, get words as long as there is room. */
+export function markersOf(outcomes: readonly Outcome[], frame: Frame): readonly Marker[] {
+  const placed = outcomes
+    .flatMap((outcome) => eventOf(outcome) ?? [])
     .filter(({ at }) => at >= frame.from && at <= frame.to)
-    .map((event) => ({ ...event, left: (100 * (event.at - frame.from)) / (frame.to - frame.from) }));
-  const taken: [number, number][] = [];
-  const labels = new Map<(typeof events)[number], "left" | "right">();
-  // Alerts first, then the newest bans: they get words as long as there is room.
-  for (const event of [...events].reverse().sort((a, b) => rank(a.kind) - rank(b.kind))) {
-    if (event.kind === "unban") break;
-    const side = event.left > 100 - LABEL_ROOM ? "left" : "right";
-    const room: [number, number] =
-      side === "left" ? [event.left - LABEL_ROOM, event.left] : [event.left, event.left + LABEL_ROOM];
-    if (taken.some(([from, to]) => room[0] < to && room[1] > from)) continue;
-    taken.push(room);
-    labels.set(event, side);
-  }
-  return events.map((event) => {
+    .map((event): Placed => ({ ...event, left: (100 * (event.at - frame.from)) / (frame.to - frame.from) }));
+  const labels = labelSides(placed);
+  return apart(placed, labels).map((event) => {
     const side = labels.get(event);
     return {
       kind: event.kind,
@@ -61,25 +64,65 @@ export function markersOf(outcomes: readonly Outcome[], frame: Frame): Marker[] 
   });
 }
 
-function rank(kind: Marker["kind"]): number {
-  return kind === "alert" ? 0 : kind === "ban" ? 1 : 2;
+function labelSides(events: readonly Placed[]): ReadonlyMap<Placed, "left" | "right"> {
+  const taken: (readonly [from: number, to: number])[] = [];
+  const sides = new Map<Placed, "left" | "right">();
+  const newestFirst = events.toReversed();
+  for (const event of [...newestFirst.filter(is("alert")), ...newestFirst.filter(is("ban"))]) {
+    const side = event.left > 100 - LABEL_ROOM ? "left" : "right";
+    const from = side === "left" ? event.left - LABEL_ROOM : event.left;
+    const to = from + LABEL_ROOM;
+    if (taken.some((room) => from < room[1] && to > room[0])) continue;
+    taken.push([from, to]);
+    sides.set(event, side);
+  }
+  return sides;
 }
 
-function eventOf({ decision }: Outcome): { kind: Marker["kind"]; at: EpochMs; subject: string }[] {
+function is(kind: Marker["kind"]): (event: Placed) => boolean {
+  return (event) => event.kind === kind;
+}
+
+/** All labelled events, and of the others as many as can be told apart. */
+function apart(events: readonly Placed[], labels: ReadonlyMap<Placed, unknown>): readonly Placed[] {
+  const last: Partial<Record<Marker["kind"], number>> = {};
+  return events.filter((event) => {
+    if (labels.has(event)) return true;
+    const before = last[event.kind];
+    if (before !== undefined && Math.abs(event.left - before) < ARROW_ROOM) return false;
+    last[event.kind] = event.left;
+    return true;
+  });
+}
+
+/** Null for what is no event of its own: a repeated alert, a new baseline, an attempt that failed. */
+function eventOf({ decision, result }: Outcome): Event | null {
+  if (result === "failed") return null;
+  const { at } = decision;
   switch (decision.kind) {
     case "ban":
     case "unban":
-      return [{ kind: decision.kind, at: decision.at, subject: visibleText(decision.ban.source, 45) }];
-    case "alert":
-      if (decision.alert.type === "circuit-breaker") {
-        return decision.alert.state === "open" ? [{ kind: "alert", at: decision.at, subject: "circuit breaker" }] : [];
-      }
-      if (decision.alert.type === "ban-ineffective")
-        return [{ kind: "alert", at: decision.at, subject: "ineffective" }];
-      return decision.alert.state === "firing" ? [{ kind: "alert", at: decision.at, subject: "global" }] : [];
+      return { kind: decision.kind, at, subject: visibleText(decision.ban.source, 45) };
+    case "alert": {
+      const subject = alertSubject(decision.alert);
+      return subject === null ? null : { kind: "alert", at, subject };
+    }
     case "baseline":
-      return [];
+      return null;
     default:
       return decision satisfies never;
+  }
+}
+
+function alertSubject(alert: Alert): string | null {
+  switch (alert.type) {
+    case "global-anomaly":
+      return alert.state === "firing" ? "global" : null;
+    case "circuit-breaker":
+      return alert.state === "open" ? "breaker open" : null;
+    case "ban-ineffective":
+      return "ineffective";
+    default:
+      return alert satisfies never;
   }
 }

@@ -115,7 +115,7 @@ interface Encoded {
 
 function encode(text: string): Encoded {
   const body = new TextEncoder().encode(text);
-  return { body, gzip: Bun.gzipSync(body) };
+  return { body, gzip: Bun.gzipSync(body, { level: 9 }) };
 }
 
 /** Draws at most once in each second of the clock, so that viewers share the cost. A failure is not kept. */

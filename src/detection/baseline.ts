@@ -19,12 +19,36 @@ const LEAST_SAMPLES = 10;
 const GROWTH_SECONDS = 600;
 const GROWTH_SOURCES = 10;
 
+/** Sums as plain values: samples, sum, sum of squares, errors. */
+export type SavedMoments = readonly [n: number, sum: number, squares: number, errors: number];
+
+/** A Baseline as plain values. `ring` holds the seconds to write: all of them, or those since the last save. */
+export interface SavedBaseline {
+  readonly size: number;
+  readonly head: number;
+  readonly rolling: SavedMoments;
+  readonly hours: readonly SavedMoments[];
+  readonly hour: number;
+  readonly grown: number;
+  readonly guarded: number;
+  readonly snapshot: BaselineSnapshot;
+  readonly ring: readonly (readonly [slot: number, count: number, errors: number])[];
+}
+
 /** Sums over per-second counts, enough for mean and population standard deviation. */
 class Moments {
   n = 0;
   sum = 0;
   squares = 0;
   errors = 0;
+
+  static from([n, sum, squares, errors]: SavedMoments): Moments {
+    return Object.assign(new Moments(), { n, sum, squares, errors });
+  }
+
+  save(): SavedMoments {
+    return [this.n, this.sum, this.squares, this.errors];
+  }
 
   add(count: number, errors: number, sign: 1 | -1): void {
     this.n += sign;
@@ -52,6 +76,8 @@ export class Baseline {
   #counts: Float64Array;
   #errors: Float64Array;
   #head = 0;
+  /** Seconds in the ring that no save has seen yet. */
+  #unsaved = 0;
   #rolling = new Moments();
   #hours: Moments[] = Array.from({ length: 24 }, () => new Moments());
   /** Absolute hour the current slot belongs to; its slot restarts when a new hour begins. */
@@ -110,6 +136,46 @@ export class Baseline {
     this.#settings = settings;
   }
 
+  /** Plain values that `restore` takes; `whole`: every second of the ring, not only those since the last save. */
+  save(whole: boolean): SavedBaseline {
+    const count = whole ? this.#rolling.n : Math.min(this.#unsaved, this.#rolling.n);
+    this.#unsaved = 0;
+    const size = this.#counts.length;
+    const ring = Array.from({ length: count }, (_, i): [number, number, number] => {
+      const slot = (this.#head - count + i + size) % size;
+      return [slot, this.#counts[slot]!, this.#errors[slot]!];
+    });
+    return {
+      size,
+      head: this.#head,
+      rolling: this.#rolling.save(),
+      hours: this.#hours.map((slot) => slot.save()),
+      hour: this.#hour,
+      grown: this.#grown,
+      guarded: this.guarded,
+      snapshot: this.#snapshot,
+      ring,
+    };
+  }
+
+  /** Goes on where a whole `save` was made, also when the history's length was changed meanwhile. */
+  restore(saved: SavedBaseline): void {
+    this.#counts = new Float64Array(saved.size);
+    this.#errors = new Float64Array(saved.size);
+    for (const [slot, count, errors] of saved.ring) {
+      this.#counts[slot] = count;
+      this.#errors[slot] = errors;
+    }
+    this.#head = saved.head;
+    this.#rolling = Moments.from(saved.rolling);
+    this.#hours = saved.hours.map((slot) => Moments.from(slot));
+    this.#hour = saved.hour;
+    this.#grown = saved.grown;
+    this.guarded = saved.guarded;
+    this.#snapshot = saved.snapshot;
+    if (saved.size !== this.#settings.historySeconds) this.#resize(this.#settings.historySeconds);
+  }
+
   #resize(size: number): void {
     const kept = Math.min(this.#rolling.n, size);
     const counts = new Float64Array(size);
@@ -125,6 +191,7 @@ export class Baseline {
     this.#errors = errors;
     this.#head = kept % size;
     this.#rolling = moments;
+    this.#unsaved = kept;
   }
 
   #turnHour(hour: number): void {
@@ -152,6 +219,7 @@ export class Baseline {
     this.#counts[this.#head] = count;
     this.#errors[this.#head] = errors;
     this.#head = this.#head + 1 === this.#counts.length ? 0 : this.#head + 1;
+    if (this.#unsaved < this.#counts.length) this.#unsaved++;
     this.#rolling.add(count, errors, 1);
     this.#hours[((this.#hour % 24) + 24) % 24]!.add(count, errors, 1);
   }

@@ -3,15 +3,16 @@ import type { Config } from "../config/schema.ts";
 import type { BaselineSnapshot, GlobalVerdict, SourceVerdict } from "../decision.ts";
 import type { Source } from "../net/cidr.ts";
 import type { HistoryPoint } from "../status.ts";
-import { Baseline, type BaselineSettings } from "./baseline.ts";
+import { Baseline, type BaselineSettings, type SavedBaseline } from "./baseline.ts";
 import { EventRing, Mark } from "./event-ring.ts";
 import { failureOf, Unanswered } from "./failures.ts";
-import { GlobalWatch } from "./global-watch.ts";
-import { SiteHistory } from "./history.ts";
-import { PathSketch } from "./path-sketch.ts";
+import { GlobalWatch, type SavedWatch } from "./global-watch.ts";
+import { type SavedHistory, SiteHistory } from "./history.ts";
+import { type Minute, Minutes } from "./minutes.ts";
+import { PathSketch, queryStart } from "./path-sketch.ts";
 import { Classifier, type RequestClass } from "./request-class.ts";
-import { SLOW_MS, SlowFailures } from "./slow-failures.ts";
-import { SourceBaseline } from "./source-baseline.ts";
+import { type SavedLevel, SLOW_MS, SlowFailures } from "./slow-failures.ts";
+import { type SavedSourceBaseline, SourceBaseline } from "./source-baseline.ts";
 import { SourceTable } from "./source-table.ts";
 import { BUCKET_MS, SustainedRing } from "./sustained-ring.ts";
 import { Trust } from "./trust.ts";
@@ -31,6 +32,28 @@ export interface DetectorEvents {
   verdict(verdict: SourceVerdict): void;
   global(change: "firing" | "still-firing" | "resolved", since: EpochMs, verdict: GlobalVerdict): void;
   baseline(site: BaselineSnapshot, sources: BaselineSnapshot): void;
+}
+
+/**
+ * What a Detector has learned, as plain values. The windows are not in it: the log itself holds them, and a
+ * restart reads the last minutes of it again (`refill`).
+ */
+export interface SavedDetector {
+  readonly now: EpochMs;
+  readonly startedAt: EpochMs;
+  /** The second that was open, and what it had counted so far. */
+  readonly second: number;
+  readonly secondRequests: number;
+  readonly secondErrors: number;
+  readonly recalculateAt: EpochMs;
+  readonly lastGlobal: GlobalVerdict | null;
+  readonly watch: SavedWatch;
+  readonly baseline: SavedBaseline;
+  readonly sourceBaseline: SavedSourceBaseline;
+  readonly trust: readonly (readonly [source: Source, until: EpochMs | null])[];
+  readonly slow: readonly SavedLevel[];
+  readonly history: SavedHistory;
+  readonly minutes: readonly Minute[];
 }
 
 /** How one source stands now, for status and explain. */
@@ -63,6 +86,9 @@ export class Detector {
   readonly #visits = new Visits();
   readonly #unanswered = new Unanswered();
   #pending: Uint8Array = new Uint8Array(1024);
+  /** Logins answered with a redirect that wait to be told right or wrong, and when the last one was. */
+  #redirected: Uint8Array = new Uint8Array(1024);
+  #redirectedAt: Float64Array = new Float64Array(1024);
   #seeds: Uint32Array = new Uint32Array(1024);
   #trustedUntil: Float64Array = new Float64Array(1024);
   readonly #trust: Trust;
@@ -71,6 +97,7 @@ export class Detector {
   readonly #sourceBaseline: SourceBaseline;
   readonly #watch: GlobalWatch;
   readonly #history = new SiteHistory();
+  readonly #minutes = new Minutes();
   #siteSketch = new PathSketch();
   #lastSiteSketch = new PathSketch();
   #requests = 0;
@@ -82,6 +109,10 @@ export class Detector {
   #secondErrors = 0;
   #recalculateAt: EpochMs = Number.POSITIVE_INFINITY;
   #lastGlobal: GlobalVerdict | null = null;
+  /** What `resume` goes on from, while the windows are being refilled: nothing is taught or judged until then. */
+  #refilling: SavedDetector | null = null;
+  /** No time has passed since `resume`. */
+  #isResumed = false;
 
   constructor(settings: DetectorSettings, tuning: Tuning = TUNING) {
     this.#settings = settings;
@@ -159,9 +190,10 @@ export class Detector {
 
   /** Moves time forward: events leave windows, seconds close, the baseline is recalculated, the site is judged. */
   advance(at: EpochMs, events: DetectorEvents): void {
-    if (at <= this.#now && this.#startedAt !== null) return;
+    if ((at <= this.#now && this.#startedAt !== null) || this.#refilling !== null) return;
     const second = Math.floor(at / 1000);
     if (this.#startedAt === null) this.#begin(at, second);
+    if (this.#isResumed) this.#passGap(second, events);
     while (this.#second < second) this.#closeSecond(second, events);
     this.#now = at;
     this.#evict(at);
@@ -185,8 +217,7 @@ export class Detector {
       if (kind === "proof") this.#prove(slot, source, at);
       cost = this.#costOf(record, kind, slot, trusted || kind === "proof");
       marks |= this.#failureMarks(record, kind, slot, trusted);
-      if (!trusted && marks & (Mark.certain | Mark.exploit))
-        slowLevel = this.#slow.add(source, marks & Mark.exploit ? this.#tuning.exploitWeight : 1, at);
+      if (!trusted && this.#refilling === null) slowLevel = this.#fillSlow(record, kind, source, marks);
       if (record.status < 300 && kind !== "asset" && kind !== "page")
         this.#pending[slot] = Math.max(0, this.#pending[slot]! - this.#tuning.excusedBySuccess);
     }
@@ -209,7 +240,7 @@ export class Detector {
     if (this.#sources.columns.requests[slot]! > 0) this.#active--;
     this.#pending[slot] = 0;
     this.#trust.revoke(source);
-    this.#slow.afterBan(source, this.#now);
+    this.#slow.afterBan(source, this.#tuning.secondChance, this.#now);
     this.#sources.forget(slot);
   }
 
@@ -237,6 +268,62 @@ export class Detector {
     return n;
   }
 
+  /**
+   * What survives a restart; null before the first record. `whole`: everything; else only what changed since the
+   * last save, as rows to be written over older ones.
+   */
+  save(whole: boolean): SavedDetector | null {
+    if (this.#startedAt === null || this.#refilling !== null) return null;
+    return {
+      now: this.#now,
+      startedAt: this.#startedAt,
+      second: this.#second,
+      secondRequests: this.#secondRequests,
+      secondErrors: this.#secondErrors,
+      recalculateAt: this.#recalculateAt,
+      lastGlobal: this.#lastGlobal,
+      watch: this.#watch.save(),
+      baseline: this.#baseline.save(whole),
+      sourceBaseline: this.#sourceBaseline.save(whole),
+      trust: this.#trust.save(whole),
+      slow: this.#slow.save(whole),
+      history: this.#history.save(whole),
+      minutes: this.#minutes.save(),
+    };
+  }
+
+  /** Takes in what an earlier run saved. Before anything else; then `refill` the windows, then `resume`. */
+  restore(saved: SavedDetector): void {
+    this.#baseline.restore(saved.baseline);
+    this.#sourceBaseline.restore(saved.sourceBaseline);
+    this.#trust.restore(saved.trust);
+    this.#slow.restore(saved.slow);
+    this.#watch.restore(saved.watch);
+    this.#history.restore(saved.history);
+    this.#minutes.restore(saved.minutes);
+    this.#lastGlobal = saved.lastGlobal;
+    this.#refilling = saved;
+  }
+
+  /** Counts a record that the saved state has already learned from: it fills the windows, teaches and judges nothing. */
+  refill(record: AccessRecord, source: Source): void {
+    this.#passSilently(Math.max(record.at, this.#now));
+    this.observe(record, source, true, SILENT);
+  }
+
+  /** The windows are as full as the log can make them: goes on where the state was saved. */
+  resume(): void {
+    const saved = this.#refilling;
+    if (saved === null) return;
+    this.#passSilently(Math.max(saved.now, this.#now));
+    this.#startedAt = saved.startedAt;
+    this.#secondRequests = saved.secondRequests;
+    this.#secondErrors = saved.secondErrors;
+    this.#recalculateAt = saved.recalculateAt;
+    this.#refilling = null;
+    this.#isResumed = true;
+  }
+
   get #isContract(): boolean {
     return this.#settings.detection.profile === "contract";
   }
@@ -251,6 +338,37 @@ export class Detector {
     this.#recalculateAt = at + this.#settings.baseline.recalculate_every;
   }
 
+  /** Time passes for the windows alone. */
+  #passSilently(at: EpochMs): void {
+    const second = Math.floor(at / 1000);
+    if (!Number.isFinite(this.#now)) this.#second = second;
+    while (this.#second < second) {
+      this.#now = ++this.#second * 1000;
+      this.#evict(this.#now);
+      this.#mature(SILENT);
+    }
+    this.#now = at;
+    this.#evict(at);
+  }
+
+  /**
+   * More than a window without a line and without a tick: nobody looked, so these were not idle seconds. The
+   * baseline learns nothing from them, and they do not count as time learned.
+   */
+  #passGap(second: number, events: DetectorEvents): void {
+    this.#isResumed = false;
+    if ((second - this.#second) * 1000 <= this.#settings.detection.window) return;
+    this.#closeSecond(this.#second + 1, events);
+    const skippedMs = (second - this.#second) * 1000;
+    this.#second = second;
+    this.#now = second * 1000;
+    this.#startedAt! += skippedMs;
+    this.#recalculateAt += skippedMs;
+    this.#evict(this.#now);
+    // A 401 of that time cannot be told from one whose answer nobody saw.
+    while (this.#unanswered.nextDue <= this.#now) this.#unanswered.shift();
+  }
+
   /** The slot of a source; a new one gets its seed and its remembered trust. */
   #claim(source: Source): number {
     const known = this.#sources.slotOf(source);
@@ -258,6 +376,7 @@ export class Detector {
     const slot = this.#sources.claim(source);
     if (slot >= this.#pending.length) this.#growExtras();
     this.#pending[slot] = 0;
+    this.#redirected[slot] = 0;
     this.#seeds[slot] = hashText(source, source.length, 0);
     this.#trustedUntil[slot] = this.#trust.until(source);
     return slot;
@@ -265,15 +384,11 @@ export class Detector {
 
   #growExtras(): void {
     const size = this.#pending.length * 2;
-    const pending = new Uint8Array(size);
-    pending.set(this.#pending);
-    this.#pending = pending;
-    const seeds = new Uint32Array(size);
-    seeds.set(this.#seeds);
-    this.#seeds = seeds;
-    const trusted = new Float64Array(size);
-    trusted.set(this.#trustedUntil);
-    this.#trustedUntil = trusted;
+    this.#pending = widened(this.#pending, new Uint8Array(size));
+    this.#redirected = widened(this.#redirected, new Uint8Array(size));
+    this.#redirectedAt = widened(this.#redirectedAt, new Float64Array(size));
+    this.#seeds = widened(this.#seeds, new Uint32Array(size));
+    this.#trustedUntil = widened(this.#trustedUntil, new Float64Array(size));
   }
 
   #prove(slot: number, source: Source, at: EpochMs): void {
@@ -306,7 +421,8 @@ export class Detector {
       const visits = isBusy ? this.#visit(VisitKind.asset, slot, record.path, false, PERIOD_MS.probe) : 1;
       return (visits <= this.#tuning.visits.probe ? this.#tuning.cost.probe : this.#tuning.cost.page) * share;
     }
-    if (!isBusy || record.status >= 400) return this.#tuning.cost.page * share;
+    // What the server got wrong is no less a first look.
+    if (!isBusy || (record.status >= 400 && record.status < 500)) return this.#tuning.cost.page * share;
     if (kind === "login" && record.method !== "POST") return this.#tuning.cost.login * share;
     return (
       (this.#visit(VisitKind.page, slot, record.path, false, PERIOD_MS.page) === 1
@@ -319,11 +435,28 @@ export class Detector {
     return this.#visits.count(kind, this.#seeds[slot]!, path, wholeTarget, Math.floor(this.#now / periodMs));
   }
 
+  /** Adds to the slow bucket what a request says about guessing; returns how full it is, 0 where it says nothing. */
+  #fillSlow(record: AccessRecord, kind: RequestClass, source: Source, marks: number): number {
+    if (marks & SLOW_MARKS) return this.#slow.add(source, this.#weightOf(marks), this.#now);
+    if (kind !== "login" || record.method !== "GET") return 0;
+    return this.#slow.add(source, this.#tuning.loginFormWeight, this.#now);
+  }
+
+  #weightOf(marks: number): number {
+    return marks & Mark.excused ? -1 : marks & Mark.exploit ? this.#tuning.exploitWeight : 1;
+  }
+
   #failureMarks(record: AccessRecord, kind: RequestClass, slot: number, trusted: boolean): number {
+    if (this.#redirected[slot]! > 0 && record.method === "GET" && this.#excuses(record, kind, slot))
+      return Mark.excused;
     switch (failureOf(record, kind, trusted)) {
       case "none":
         return 0;
       case "login":
+        if (record.status === 302 || record.status === 303) {
+          this.#redirected[slot] = Math.min(255, this.#redirected[slot]! + 1);
+          this.#redirectedAt[slot] = this.#now;
+        }
         return Mark.certain | (record.status >= 400 ? Mark.blamed : 0);
       case "unanswered":
         if (this.#unanswered.isFull || this.#pending[slot] === 255) return Mark.certain | Mark.blamed;
@@ -332,13 +465,34 @@ export class Detector {
         return Mark.blamed;
       case "probe":
         return this.#visit(VisitKind.failure, slot, record.path, false, PERIOD_MS.failure) === 1
-          ? Mark.probe | Mark.blamed
+          ? Mark.probe | Mark.blamed | this.#siblingMark(record.path, slot)
           : 0;
       case "exploit":
         return this.#visit(VisitKind.failure, slot, record.path, true, PERIOD_MS.failure) === 1
           ? Mark.exploit | Mark.blamed
           : 0;
     }
+  }
+
+  #siblingMark(path: string, slot: number): number {
+    const directory = directoryOf(path);
+    if (directory === null) return 0;
+    return this.#visit(VisitKind.directory, slot, directory, true, PERIOD_MS.page) === 1 ? 0 : Mark.sibling;
+  }
+
+  /**
+   * A login answered with a redirect was right when a page follows that is not the login form again. Public pages
+   * would do as well, so only so many logins are excused.
+   */
+  #excuses(record: AccessRecord, kind: RequestClass, slot: number): boolean {
+    if (this.#now - this.#redirectedAt[slot]! > this.#tuning.answerMs) {
+      this.#redirected[slot] = 0;
+      return false;
+    }
+    if (kind !== "login" && !(kind === "page" && record.status === 200)) return false;
+    this.#redirected[slot]!--;
+    if (kind === "login") return false;
+    return this.#visit(VisitKind.excuse, slot, "", false, PERIOD_MS.failure) <= this.#tuning.excusedLogins;
   }
 
   /** Puts an event into both windows. */
@@ -372,13 +526,15 @@ export class Detector {
     }
     const request = marks & Mark.request ? 1 : 0;
     const error = marks & Mark.error ? 1 : 0;
-    const certain = (marks & Mark.certain ? 1 : 0) + (marks & Mark.exploit ? this.#tuning.exploitWeight : 0);
+    const certain = marks & SLOW_MARKS ? this.#weightOf(marks) : 0;
     const probe = marks & Mark.probe ? 1 : 0;
-    this.#sustained.add(serial, request, error, certain, probe, cost);
+    const sibling = marks & Mark.sibling ? 1 : 0;
+    this.#sustained.add(serial, request, error, certain, probe, sibling, cost);
     c.sustainedRequests[slot]! += request;
     c.sustainedErrors[slot]! += error;
     c.sustainedCertain[slot]! += certain;
     c.sustainedProbes[slot]! += probe;
+    c.sustainedSiblings[slot]! += sibling;
     c.sustainedCost[slot]! += cost;
   }
 
@@ -389,6 +545,7 @@ export class Detector {
     c.sustainedErrors[b.slot]! -= b.errors;
     c.sustainedCertain[b.slot]! -= b.certain;
     c.sustainedProbes[b.slot]! -= b.probes;
+    c.sustainedSiblings[b.slot]! -= b.siblings;
     c.sustainedCost[b.slot]! -= b.cost;
     c.buckets[b.slot]!--;
     this.#endVisit(b.slot);
@@ -415,7 +572,7 @@ export class Detector {
   #endVisit(slot: number): void {
     const peak = this.#sources.columns.peak[slot]!;
     if (this.#sources.columns.requests[slot] === 0 && peak > 0) {
-      this.#sourceBaseline.add(this.#now, peak);
+      if (this.#refilling === null) this.#sourceBaseline.add(this.#now, peak);
       this.#sources.columns.peak[slot] = 0;
     }
     this.#sources.releaseIfEmpty(slot);
@@ -426,13 +583,10 @@ export class Detector {
     const closed = this.#second;
     if (!this.#isFrozen(closed * 1000))
       this.#baseline.addSecond(closed, this.#secondRequests, this.#secondErrors, this.#active);
-    this.#history.add(
-      closed,
-      this.#secondRequests,
-      this.#secondErrors,
-      this.#baseline.snapshot,
-      triggerRate(this.#baseline.snapshot, this.thresholds),
-    );
+    const baseline = this.#baseline.snapshot;
+    const trigger = triggerRate(baseline, this.thresholds);
+    this.#history.add(closed, this.#secondRequests, this.#secondErrors, baseline, trigger);
+    this.#minutes.add(closed, this.#secondRequests, this.#secondErrors, baseline, trigger);
     this.#secondRequests = this.#secondErrors = 0;
     this.#second = closed + 1;
     this.#now = Math.max(this.#now, this.#second * 1000);
@@ -502,6 +656,7 @@ export class Detector {
   }
 
   #judgeSource(slot: number, record: AccessRecord | null, slowLevel: number, events: DetectorEvents): void {
+    if (this.#refilling !== null) return;
     const verdict = this.#isContract ? this.#contractVerdict(slot) : this.#adaptiveVerdict(slot, slowLevel);
     if (verdict !== null) events.verdict(this.#withSketch(verdict, slot, record));
   }
@@ -551,10 +706,15 @@ export class Detector {
     const c = this.#sources.columns;
     const learning = this.isLearning ? this.#tuning.warmUpFailures : 1;
     const slack = (this.#isTrusted(slot) ? trust.failures : 1) * learning;
-    const fast = this.#failureCount(c.certain[slot]!, c.probes[slot]!, c.requests[slot]!);
+    const fast = this.#failureCount(c.certain[slot]!, c.probes[slot]!, c.siblings[slot]!, c.requests[slot]!);
     const fastBar = ((failures.per_minute * window) / 60_000) * slack;
     if (fast > fastBar) return this.#failed(slot, window, fast, fastBar, learning > 1);
-    const slow = this.#failureCount(c.sustainedCertain[slot]!, c.sustainedProbes[slot]!, c.sustainedRequests[slot]!);
+    const slow = this.#failureCount(
+      c.sustainedCertain[slot]!,
+      c.sustainedProbes[slot]!,
+      c.sustainedSiblings[slot]!,
+      c.sustainedRequests[slot]!,
+    );
     const slowBar = failures.per_10_minutes * slack;
     if (slow > slowBar) return this.#failed(slot, SUSTAINED_MS, slow, slowBar, learning > 1);
     if (slowLevel <= failures.per_6_hours) return null;
@@ -564,8 +724,9 @@ export class Detector {
   }
 
   /** Failures by meaning: the certain ones always, probing only when it is much of what the source does. */
-  #failureCount(certain: number, probes: number, requests: number): number {
-    return certain + (probes >= this.#tuning.probeShare * requests ? probes : 0);
+  #failureCount(certain: number, probes: number, siblings: number, requests: number): number {
+    if (probes < this.#tuning.probeShare * requests) return certain;
+    return certain + (probes - siblings * (1 - this.#tuning.siblingWeight)) * this.#tuning.probeWeight;
   }
 
   /** The bar as a baseline: mean and deviation such that the z-score test fires exactly above it. */
@@ -662,7 +823,7 @@ export class Detector {
 
   /** Looks at the whole site: once a second, and in the contract profile at every request. */
   #judgeSite(events: DetectorEvents): void {
-    if (this.isLearning) return;
+    if (this.isLearning || this.#refilling !== null) return;
     const rate = this.#requests / this.#windowSeconds;
     const baseline = this.#baseline.snapshot;
     const thresholds = this.thresholds;
@@ -740,7 +901,11 @@ export class Detector {
   }
 }
 
+const SILENT: DetectorEvents = { verdict() {}, global() {}, baseline() {} };
+
 const FAILURE_MARKS = Mark.certain | Mark.probe | Mark.exploit;
+/** The marks that also fill (or drain) the slow bucket. */
+const SLOW_MARKS = Mark.certain | Mark.exploit | Mark.excused;
 
 /** A source's requests are sketched one by one up to this many in the window, then, like the site's, one in SAMPLE. */
 const SKETCHED_WHOLE = 64;
@@ -748,6 +913,18 @@ const SAMPLE = 8;
 
 /** Idle stretches longer than this are skipped but for their last part: windows, history and hour slots hold no more. */
 const LONG_IDLE_SECONDS = 26 * 3600;
+
+/** The directory that a target lies in; null for one at the root. */
+function directoryOf(path: string): string | null {
+  const end = queryStart(path);
+  const slash = path.lastIndexOf("/", path.charCodeAt(end - 1) === 47 ? end - 2 : end - 1);
+  return slash <= 0 ? null : path.slice(0, slash);
+}
+
+function widened<T extends Uint8Array | Uint32Array | Float64Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}
 
 function share(baseline: BaselineSnapshot, part: number): BaselineSnapshot {
   return { ...baseline, mean: baseline.mean * part, stddev: baseline.stddev * part };

@@ -7,7 +7,11 @@ export const Mark = {
   blamed: 4,
   /** A failure that speaks for itself. */ certain: 8,
   probe: 16,
-  /** A certain failure of double weight. */ exploit: 32,
+  /** A certain failure of greater weight. */ exploit: 32,
+  /** Takes one certain failure back: a login that was followed by the pages behind it. */
+  excused: 64,
+  /** A probe beside one that failed before: a directory that has moved, more likely than a scan. */
+  sibling: 128,
 } as const;
 
 /**

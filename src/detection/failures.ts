@@ -1,5 +1,5 @@
 import type { AccessRecord, EpochMs } from "../accesslog/record.ts";
-import { isBlamed, isExploit, type RequestClass } from "./request-class.ts";
+import { isBlamed, isExploit, isInjection, type RequestClass } from "./request-class.ts";
 
 /**
  * How a failure counts: "login" at once, "unanswered" when no success follows in time, "probe" and "exploit" by
@@ -14,7 +14,8 @@ export type Failure = "none" | "login" | "unanswered" | "probe" | "exploit";
  */
 export function failureOf(record: AccessRecord, kind: RequestClass, trusted: boolean): Failure {
   if (kind === "login" && record.method === "POST") return "login";
-  if (record.status >= 400 && record.status !== 499 && isExploit(record.path)) return "exploit";
+  if (record.status >= 400 && record.status !== 499 ? isExploit(record.path) : isInjection(record.path))
+    return "exploit";
   if (record.status === 401) return "unanswered";
   if (!isBlamed(record.status) || kind === "asset" || kind === "preview" || record.path === "") return "none";
   // An account is needed to be told 404 by WebDAV, so for a proven source it is the ordinary noise of syncing.

@@ -9,6 +9,15 @@ export interface GlobalWatchSettings {
 
 export type GlobalChange = "firing" | "still-firing" | "resolved" | null;
 
+/** A GlobalWatch as plain values; null for never. */
+export interface SavedWatch {
+  readonly hotSince: EpochMs | null;
+  readonly lastHotAt: EpochMs | null;
+  readonly firingSince: EpochMs | null;
+  readonly lastToldAt: EpochMs | null;
+  readonly told: boolean;
+}
+
 /** From a stream of hot/normal looks at the site to the few moments worth telling. */
 export class GlobalWatch {
   #hotSince: EpochMs | null = null;
@@ -34,6 +43,25 @@ export class GlobalWatch {
 
   configure(settings: GlobalWatchSettings): void {
     this.settings = settings;
+  }
+
+  save(): SavedWatch {
+    const known = (at: EpochMs) => (Number.isFinite(at) ? at : null);
+    return {
+      hotSince: this.#hotSince,
+      lastHotAt: known(this.#lastHotAt),
+      firingSince: this.#firingSince,
+      lastToldAt: known(this.#lastToldAt),
+      told: this.#told,
+    };
+  }
+
+  restore(saved: SavedWatch): void {
+    this.#hotSince = saved.hotSince;
+    this.#lastHotAt = saved.lastHotAt ?? Number.NEGATIVE_INFINITY;
+    this.#firingSince = saved.firingSince;
+    this.#lastToldAt = saved.lastToldAt ?? Number.NEGATIVE_INFINITY;
+    this.#told = saved.told;
   }
 
   #hot(at: EpochMs): GlobalChange {

@@ -1,6 +1,14 @@
 import type { BaselineSnapshot } from "../decision.ts";
 import type { HistoryPoint } from "../status.ts";
 
+/** A SiteHistory as plain values: its points (all, or the new ones) and the one being made. */
+export interface SavedHistory {
+  readonly span: number;
+  readonly requests: number;
+  readonly errors: number;
+  readonly points: readonly HistoryPoint[];
+}
+
 /** Seconds per point and points kept: half an hour in a chart's worth of points. */
 const POINT_SECONDS = 10;
 const POINTS = 180;
@@ -8,6 +16,7 @@ const POINTS = 180;
 /** The last half hour of the site's rate beside the baseline of that time, for the chart. */
 export class SiteHistory {
   #points: HistoryPoint[] = [];
+  #unsaved = 0;
   #span = -1;
   #requests = 0;
   #errors = 0;
@@ -28,8 +37,24 @@ export class SiteHistory {
       from: baseline.from,
     });
     if (this.#points.length > POINTS) this.#points.shift();
+    this.#unsaved++;
     this.#span = second + 1;
     this.#requests = this.#errors = 0;
+  }
+
+  /** Plain values that `restore` takes; `whole`: every point, not only those since the last save. */
+  save(whole: boolean): SavedHistory {
+    const count = whole ? this.#points.length : Math.min(this.#unsaved, this.#points.length);
+    this.#unsaved = 0;
+    const points = this.#points.slice(this.#points.length - count);
+    return { span: this.#span, requests: this.#requests, errors: this.#errors, points };
+  }
+
+  restore(saved: SavedHistory): void {
+    this.#span = saved.span;
+    this.#requests = saved.requests;
+    this.#errors = saved.errors;
+    this.#points = saved.points.slice(-POINTS);
   }
 
   /** Oldest first. */

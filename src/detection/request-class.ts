@@ -110,6 +110,10 @@ export function isBlamed(status: number): boolean {
   );
 }
 
+/** Traversal and injection: an attack whatever the answer is. */
+const INJECTION_TEXT = String.raw`\.\./\.\./|%2e%2e%2f|/etc/passwd|union(?:\+|%20| )+(?:all|select)|%3Cscript|<script|base64_decode\(|php://input|\$\{jndi|\$%7Bjndi`;
+const INJECTION = new RegExp(INJECTION_TEXT, "i");
+
 /**
  * Paths that no page links to and no client of an honest application asks for: secrets and dumps, database
  * front ends, shells, uploaders and plugin files with a history, traversal and injection. A failure there is
@@ -123,7 +127,7 @@ const EXPLOIT = new RegExp(
     String.raw`/vendor/(?:phpunit|.+/eval-stdin)|eval-stdin\.php|/wp-content/(?:plugins|themes|uploads)/.*\.(?:php|txt|zip)$`,
     String.raw`/(?:shell|cmd|c99|r57|wso|alfa|webshell|backdoor|up(?:load)?er?|xmrlpc|wp-config|config|configuration|setup|install|info|phpinfo|test|adminer|db|dump|backup)\.(?:php\d?|asp|aspx|jsp|bak|old|sql|zip|gz|tgz|tar|save|swp|txt)`,
     String.raw`fckeditor|ckfinder|timthumb|muieblackcat|w00tw00t|\.(?:sql|bak|swp|sqlite|pem|key|cfg)(?:\.(?:gz|zip|bz2))?$`,
-    String.raw`\.\./|%2e%2e|/etc/passwd|union(?:\+|%20| )+(?:all|select)|<script|%3Cscript|base64_decode|php://|\$\{jndi`,
+    INJECTION_TEXT,
   ].join("|"),
   "i",
 );
@@ -131,4 +135,10 @@ const EXPLOIT = new RegExp(
 /** Does this target look like an attempt on a known weakness? Only worth asking of requests that failed. */
 export function isExploit(path: string): boolean {
   return EXPLOIT.test(path.length > 2048 ? path.slice(0, 2048) : path);
+}
+
+/** Does this target try to inject something? Worth asking of every request that has a query or escapes. */
+export function isInjection(path: string): boolean {
+  if (!path.includes("?") && !path.includes("%") && !path.includes("..")) return false;
+  return INJECTION.test(path.length > 2048 ? path.slice(0, 2048) : path);
 }

@@ -3,6 +3,9 @@ import type { Source } from "../net/cidr.ts";
 
 /** The span that the limit is about. */
 export const SLOW_MS = 6 * 3_600_000;
+/** A source's bucket as plain values; a null level: forgotten. */
+export type SavedLevel = readonly [source: Source, level: number | null, at: EpochMs];
+
 /** Most sources remembered; the one whose last failure is oldest is forgotten first. */
 const LIMIT = 50_000;
 
@@ -12,6 +15,8 @@ const LIMIT = 50_000;
  */
 export class SlowFailures {
   #levels = new Map<Source, { level: number; at: EpochMs }>();
+  /** What changed since the last save; null until the first save, so that nobody who never saves pays for it. */
+  #changed: Set<Source> | null = null;
 
   constructor(private limit: number) {}
 
@@ -25,14 +30,15 @@ export class SlowFailures {
 
   /** Adds failures; returns how full the bucket is now, in failures. Above the limit is too much. */
   add(source: Source, failures: number, at: EpochMs): number {
-    const level = this.levelOf(source, at) + failures;
+    const level = Math.max(0, this.levelOf(source, at) + failures);
     this.#set(source, level, at);
     return level;
   }
 
-  /** After its ban a source starts half full: it needs a new offence, but not a whole new siege. */
-  afterBan(source: Source, at: EpochMs): void {
-    if (this.#levels.has(source)) this.#set(source, Math.min(this.levelOf(source, at), this.limit / 2), at);
+  /** After its ban a source has `chances` failures left: it needs a new offence, but not a whole new siege. */
+  afterBan(source: Source, chances: number, at: EpochMs): void {
+    if (this.#levels.has(source))
+      this.#set(source, Math.max(0, Math.min(this.levelOf(source, at), this.limit - chances)), at);
   }
 
   levelOf(source: Source, at: EpochMs): number {
@@ -40,9 +46,31 @@ export class SlowFailures {
     return entry === undefined ? 0 : Math.max(0, entry.level - ((at - entry.at) / SLOW_MS) * this.limit);
   }
 
+  /** How full each bucket was when it last changed, the oldest first; null for who is forgotten. `whole`: all, not only the changes. */
+  save(whole: boolean): SavedLevel[] {
+    const changed = whole ? this.#levels.keys() : (this.#changed ?? this.#levels.keys());
+    const saved = [...changed].map((source): SavedLevel => {
+      const entry = this.#levels.get(source);
+      return [source, entry === undefined ? null : entry.level, entry?.at ?? 0];
+    });
+    this.#changed = new Set();
+    return saved;
+  }
+
+  restore(saved: readonly SavedLevel[]): void {
+    for (const [source, level, at] of saved) if (level !== null) this.#levels.set(source, { level, at });
+  }
+
   #set(source: Source, level: number, at: EpochMs): void {
     this.#levels.delete(source);
-    if (this.#levels.size >= LIMIT) this.#levels.delete(this.#levels.keys().next().value!);
+    if (this.#levels.size >= LIMIT) this.#forgetOldest();
     this.#levels.set(source, { level, at });
+    this.#changed?.add(source);
+  }
+
+  #forgetOldest(): void {
+    const oldest = this.#levels.keys().next().value!;
+    this.#levels.delete(oldest);
+    this.#changed?.add(oldest);
   }
 }

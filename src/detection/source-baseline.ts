@@ -8,6 +8,13 @@ export interface SourceBaselineSettings {
   readonly capStddev: number;
 }
 
+/** A SourceBaseline as plain values: for each absolute hour its visits as [bucket, visits]. */
+export interface SavedSourceBaseline {
+  readonly hour: number;
+  readonly snapshot: BaselineSnapshot;
+  readonly hours: readonly (readonly [hour: number, visits: readonly (readonly [bucket: number, visits: number])[]])[];
+}
+
 /** Peaks are kept in logarithmic buckets, 8 to a doubling: 9 % wide, from one request a minute to 2,000 a second. */
 const BUCKETS = 136;
 const LEAST = 1 / 60;
@@ -25,6 +32,8 @@ export class SourceBaseline {
   #settings: SourceBaselineSettings;
   #hours: Uint32Array[] = Array.from({ length: HOURS }, () => new Uint32Array(BUCKETS));
   #hour = -1;
+  /** Absolute hours that changed since the last save. */
+  #unsaved = new Set<number>();
   #snapshot: BaselineSnapshot;
 
   /** `busyShare`: the busiest share of visits that it is made of. */
@@ -52,6 +61,7 @@ export class SourceBaseline {
     if (peak <= 0) return;
     this.#turnHour(at);
     this.#hours[this.#hour % HOURS]![bucketOf(peak)]!++;
+    this.#unsaved.add(this.#hour);
   }
 
   recalculate(at: EpochMs): BaselineSnapshot {
@@ -74,6 +84,30 @@ export class SourceBaseline {
 
   configure(settings: SourceBaselineSettings): void {
     this.#settings = settings;
+  }
+
+  /** Plain values that `restore` takes; `whole`: every hour, not only those that changed since the last save. */
+  save(whole: boolean): SavedSourceBaseline {
+    const all = this.#hour < 0 ? [] : Array.from({ length: HOURS }, (_, i) => this.#hour - i);
+    const hours = all
+      .filter((hour) => whole || this.#unsaved.has(hour))
+      .map((hour) => [hour, this.#visits(hour)] as const);
+    this.#unsaved.clear();
+    return { hour: this.#hour, snapshot: this.#snapshot, hours };
+  }
+
+  /** Goes on where a whole `save` was made. */
+  restore(saved: SavedSourceBaseline): void {
+    this.#hour = saved.hour;
+    this.#snapshot = saved.snapshot;
+    for (const [hour, visits] of saved.hours) {
+      if (hour > saved.hour - HOURS && hour <= saved.hour)
+        for (const [bucket, count] of visits) this.#hours[hour % HOURS]![bucket] = count;
+    }
+  }
+
+  #visits(hour: number): [number, number][] {
+    return [...this.#hours[hour % HOURS]!.entries()].filter(([, visits]) => visits > 0);
   }
 
   #busiest(): { n: number; total: number; mean: number; stddev: number } {
@@ -106,6 +140,7 @@ export class SourceBaseline {
     const gone = this.#hour < 0 ? HOURS : Math.min(HOURS, hour - this.#hour);
     for (let i = 0; i < gone; i++) this.#hours[(hour - i) % HOURS]!.fill(0);
     this.#hour = hour;
+    for (const old of this.#unsaved) if (old <= hour - HOURS) this.#unsaved.delete(old);
   }
 }
 

@@ -7,12 +7,14 @@ interface Columns {
   requests: Uint32Array;
   errors: Uint32Array;
   blamed: Uint32Array;
-  certain: Uint32Array;
+  certain: Int32Array;
   probes: Uint32Array;
+  siblings: Uint32Array;
   cost: Float64Array;
   sustainedRequests: Uint32Array;
-  sustainedCertain: Uint32Array;
+  sustainedCertain: Int32Array;
   sustainedProbes: Uint32Array;
+  sustainedSiblings: Uint32Array;
   sustainedErrors: Uint32Array;
   sustainedCost: Float64Array;
   /** Buckets of this source in the sustained ring, and the serial number of the open one. */
@@ -92,7 +94,7 @@ export class SourceTable {
   /** Frees the slot once nothing refers to it; true when it was a live source that ended its visit. */
   releaseIfEmpty(slot: number): boolean {
     const c = this.columns;
-    if (c.requests[slot]! > 0 || c.certain[slot]! > 0 || c.buckets[slot]! > 0) return false;
+    if (c.requests[slot]! > 0 || c.certain[slot] !== 0 || c.buckets[slot]! > 0) return false;
     const wasLive = c.state[slot] === SlotState.live;
     if (wasLive) this.#slots.delete(this.#sources[slot]!);
     this.#sources[slot] = undefined;
@@ -126,7 +128,9 @@ export class SourceTable {
     if (marks & Mark.blamed) c.blamed[slot]! += one;
     if (marks & Mark.certain) c.certain[slot]! += one;
     if (marks & Mark.exploit) c.certain[slot]! += one * this.exploitWeight;
+    if (marks & Mark.excused) c.certain[slot]! -= one;
     if (marks & Mark.probe) c.probes[slot]! += one;
+    if (marks & Mark.sibling) c.siblings[slot]! += one;
   }
 
   /** The sketch of what a source asks for; kept only for sources busy enough to matter. */
@@ -184,12 +188,14 @@ function allocate(size: number): Columns {
     requests: new Uint32Array(size),
     errors: new Uint32Array(size),
     blamed: new Uint32Array(size),
-    certain: new Uint32Array(size),
+    certain: new Int32Array(size),
     probes: new Uint32Array(size),
+    siblings: new Uint32Array(size),
     cost: new Float64Array(size),
     sustainedRequests: new Uint32Array(size),
-    sustainedCertain: new Uint32Array(size),
+    sustainedCertain: new Int32Array(size),
     sustainedProbes: new Uint32Array(size),
+    sustainedSiblings: new Uint32Array(size),
     sustainedErrors: new Uint32Array(size),
     sustainedCost: new Float64Array(size),
     buckets: new Uint32Array(size),

@@ -7,6 +7,7 @@ export interface Bucket {
   readonly errors: number;
   readonly certain: number;
   readonly probes: number;
+  readonly siblings: number;
   readonly cost: number;
 }
 
@@ -23,8 +24,9 @@ export class SustainedRing {
   #slot = new Int32Array(this.#size);
   #requests = new Uint32Array(this.#size);
   #errors = new Uint32Array(this.#size);
-  #certain = new Uint32Array(this.#size);
+  #certain = new Int32Array(this.#size);
   #probes = new Uint32Array(this.#size);
+  #siblings = new Uint32Array(this.#size);
   #cost = new Float64Array(this.#size);
   /** Serial numbers of the oldest bucket and of the next one to be made. */
   #first = 0;
@@ -58,17 +60,26 @@ export class SustainedRing {
     const i = serial & (this.#size - 1);
     this.#start[i] = start;
     this.#slot[i] = slot;
-    this.#requests[i] = this.#errors[i] = this.#certain[i] = this.#probes[i] = 0;
+    this.#requests[i] = this.#errors[i] = this.#certain[i] = this.#probes[i] = this.#siblings[i] = 0;
     this.#cost[i] = 0;
     return serial;
   }
 
-  add(serial: number, requests: number, errors: number, certain: number, probes: number, cost: number): void {
+  add(
+    serial: number,
+    requests: number,
+    errors: number,
+    certain: number,
+    probes: number,
+    siblings: number,
+    cost: number,
+  ): void {
     const i = serial & (this.#size - 1);
     this.#requests[i]! += requests;
     this.#errors[i]! += errors;
     this.#certain[i]! += certain;
     this.#probes[i]! += probes;
+    this.#siblings[i]! += siblings;
     this.#cost[i]! += cost;
   }
 
@@ -80,6 +91,7 @@ export class SustainedRing {
       errors: this.#errors[i]!,
       certain: this.#certain[i]!,
       probes: this.#probes[i]!,
+      siblings: this.#siblings[i]!,
       cost: this.#cost[i]!,
     };
   }
@@ -94,7 +106,8 @@ export class SustainedRing {
     this.#slot = move(this.#slot, new Int32Array(size));
     this.#requests = move(this.#requests, new Uint32Array(size));
     this.#errors = move(this.#errors, new Uint32Array(size));
-    this.#certain = move(this.#certain, new Uint32Array(size));
+    this.#certain = move(this.#certain, new Int32Array(size));
+    this.#siblings = move(this.#siblings, new Uint32Array(size));
     this.#probes = move(this.#probes, new Uint32Array(size));
     this.#cost = move(this.#cost, new Float64Array(size));
     this.#size = size;

@@ -20,8 +20,17 @@ export interface Tuning {
   readonly answerMs: number;
   /** One success excuses this many unanswered 401s. */
   readonly excusedBySuccess: number;
-  /** An attempt on a known weakness counts as this many failures. */
+  /** Logins in ten minutes that the pages behind them may excuse. */
+  readonly excusedLogins: number;
+  /** An attempt on a known weakness counts as this many failures, a failing new path as this share of one. */
   readonly exploitWeight: number;
+  readonly probeWeight: number;
+  /** A failing path beside another that failed counts as this share of a probe. */
+  readonly siblingWeight: number;
+  /** Showing the login form counts as this share of a slow failure. */
+  readonly loginFormWeight: number;
+  /** Slow failures that a source has left after its ban. */
+  readonly secondChance: number;
   /** The busiest share of visits that the busy-source baseline is made of. */
   readonly busyShare: number;
   /** How long an anomaly holds the site's baseline still. */
@@ -91,8 +100,18 @@ export const TUNING: Tuning = {
   answerMs: 10_000,
   // Discovery asks two or three times without a password before it sends one.
   excusedBySuccess: 3,
+  // A class or an office that logs in at nine o'clock from one address.
+  excusedLogins: 30,
   // Nobody asks for /.env or a database front end by mistake, but one broken bookmark must not ban.
   exploitWeight: 2,
+  // Dead links and renamed pages make an honest visitor fail too, a dozen times in a bad minute.
+  probeWeight: 0.6,
+  // A crawler that comes back to a directory which has moved fails on page after page of it; scanners look around.
+  siblingWeight: 0.25,
+  // People open the form once a day; guessers before every guess, and some guess in its query.
+  loginFormWeight: 0.25,
+  // After its ban a source has to fail a few times more: a person has found the password by then.
+  secondChance: 4,
   // Offices, crawlers and sync clients: a site with a thousand visits a day has a couple of dozen of them.
   busyShare: 0.02,
   // Longer than floods last, shorter than the hour in which honest growth must be learned.

@@ -1,7 +1,7 @@
 import { queryStart } from "./path-sketch.ts";
 
 /** What a visit is remembered for; each kind counts on its own. */
-export const VisitKind = { asset: 1, page: 2, failure: 3 } as const;
+export const VisitKind = { asset: 1, page: 2, failure: 3, excuse: 4, directory: 5 } as const;
 export type VisitKind = (typeof VisitKind)[keyof typeof VisitKind];
 
 /** Table size: 2^17 entries of 10 bytes. Enough for every path some hundred busy sources ask for in an hour. */
@@ -23,7 +23,7 @@ export class Visits {
   count(kind: VisitKind, seed: number, path: string, wholeTarget: boolean, period: number): number {
     const end = wholeTarget ? path.length : queryStart(path);
     const hash = hashText(path, end, Math.imul(seed ^ (kind * 0x9e3779b1), 0x85ebca6b));
-    const stamp = (period * 4 + kind) >>> 0;
+    const stamp = (period * 8 + kind) >>> 0;
     const base = (Math.imul(hash, 0x9e3779b1) >>> (32 - BITS)) & ~(WAYS - 1);
     let victim = base;
     for (let i = base; i < base + WAYS; i++) {

@@ -27,7 +27,13 @@ const UNBAN_LINE = /^\[\S+Z\] UNBAN (\S+) \| [^|]+ \| [^|]+ \| [^|]+ \| (\S+)$/;
 /** A detector that has learned enough to ban. */
 async function armed(settings: Settings = {}): Promise<Detector> {
   const detector = await lab.detector(settings);
-  await until("the warm-up to end", async () => (await status(detector)).engine.state === "armed", { everyMs: 200 });
+  const isArmed = async () => (await status(detector)).engine.state === "armed";
+  try {
+    await until("the warm-up to end", isArmed, { timeoutMs: 30_000, everyMs: 200 });
+  } catch (error) {
+    await detector.stop();
+    throw error;
+  }
   return detector;
 }
 

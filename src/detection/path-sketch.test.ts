@@ -1,0 +1,66 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { SEED } from "../../test/records.ts";
+import { PathSketch, queryStart } from "./path-sketch.ts";
+
+describe("PathSketch", () => {
+  test("the most asked path first, whatever its query; the last user agent", () => {
+    const sketch = new PathSketch();
+    sketch.add("/a", 200, "one", 1);
+    sketch.add("/b?x=1", 404, undefined, 1);
+    sketch.add("/b?x=2", 404, "two", 1);
+    expect(sketch.paths()).toEqual([
+      { path: "/b", count: 2 },
+      { path: "/a", count: 1 },
+    ]);
+    expect(sketch.statuses()).toEqual([
+      { status: 404, count: 2 },
+      { status: 200, count: 1 },
+    ]);
+    expect(sketch.userAgent).toBe("two");
+  });
+
+  test("a sampled request stands for as many as its weight", () => {
+    const sketch = new PathSketch();
+    sketch.add("/a", 200, undefined, 8);
+    sketch.add("/a", 200, undefined, 1);
+    expect([sketch.paths()[0]?.count, sketch.statuses()[0]?.count]).toEqual([9, 9]);
+  });
+
+  test("at most five of each, and of each text two hundred characters", () => {
+    const sketch = new PathSketch();
+    for (let i = 0; i < 50; i++) sketch.add(`/${i}`, 200 + i, undefined, 1);
+    const long = new PathSketch();
+    long.add(`/${"a".repeat(70_000)}?q`, 200, "b".repeat(70_000), 1);
+    expect([sketch.paths().length, sketch.statuses().length]).toEqual([5, 5]);
+    expect(sketch.paths(2).length).toBe(2);
+    expect([long.paths()[0]?.path.length, long.userAgent?.length]).toEqual([200, 200]);
+  });
+
+  test("what is asked for more than half the time is named, among any noise, with a count not too low", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(30), { maxLength: 300 }), (noise) => {
+        const sketch = new PathSketch();
+        for (const n of noise) {
+          sketch.add(`/noise/${n}`, 200, undefined, 1);
+          sketch.add("/target", 200, undefined, 1);
+        }
+        sketch.add("/target", 200, undefined, 1);
+        const [top] = sketch.paths();
+        expect(top?.path).toBe("/target");
+        expect(top?.count).toBeGreaterThanOrEqual(noise.length + 1);
+      }),
+      { seed: SEED, numRuns: 200 },
+    );
+  });
+});
+
+test.each([
+  ["/a?b", 2],
+  ["/a", 2],
+  ["", 0],
+  ["?", 0],
+  ["/a?b?c", 2],
+])("the query of %j begins at %d", (path, at) => {
+  expect(queryStart(path)).toBe(at);
+});

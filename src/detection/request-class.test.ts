@@ -1,0 +1,165 @@
+import { describe, expect, test } from "bun:test";
+import { Classifier, isBlamed, isExploit, type RequestClass, targetClass } from "./request-class.ts";
+
+const classOf = (method: string, path: string, status: number): RequestClass =>
+  new Classifier().classify({ method, path, status });
+
+describe("targetClass", () => {
+  const rows: [path: string, expected: RequestClass][] = [
+    ["/", "page"],
+    ["", "page"],
+    ["*", "page"],
+    ["/index.php/apps/files/", "page"],
+    ["/core/js/main.js", "asset"],
+    ["/core/js/main.js?v=1234-5", "asset"],
+    ["/favicon.ICO", "asset"],
+    ["/fonts/a.woff2", "asset"],
+    ["/style.css/", "page"],
+    ["/a.css/b", "page"],
+    ["/?file=x.css", "page"],
+    ["/archive.tar.gz", "page"],
+    ["/login", "login"],
+    ["/index.php/login", "login"],
+    ["/login/", "login"],
+    ["/login?user=a", "login"],
+    ["/wp-login.php", "login"],
+    ["/xmlrpc.php", "login"],
+    ["/users/sign_in", "login"],
+    ["/blog/how-to-login-safely", "page"],
+    ["/index.php/login/v2", "page"],
+    ["/index.php/login/v2/poll", "page"],
+    ["/login/flow/grant", "page"],
+    ["/remote.php/dav/files/a/b.jpg", "dav"],
+    ["/remote.php/webdav/", "dav"],
+    ["/dav/calendars/", "dav"],
+    ["/caldav", "dav"],
+    ["/davenport", "page"],
+    ["/page?next=/remote.php/dav/", "page"],
+    ["/core/preview?fileId=1&x=64&y=64", "preview"],
+    ["/index.php/avatar/alice/64", "preview"],
+    ["/apps/photos/api/v1/preview/12", "preview"],
+    ["/apps/files_sharing/publicpreview/abc?x=1", "preview"],
+    ["/my-preview-page", "page"],
+    ["/status.php", "probe"],
+    ["/robots.txt", "probe"],
+    ["/status.php/x", "page"],
+  ];
+  test.each(rows)("%j is a %s", (path, expected) => {
+    expect(targetClass(path)).toBe(expected);
+  });
+
+  // isAsset() is asked first, so the .png that PREVIEW expects never gets there: its query is ignored, its 404 is a page.
+  test.failing("/core/preview.png?file=/a.jpg is a preview", () => {
+    expect(targetClass("/core/preview.png?file=/a.jpg")).toBe("preview");
+  });
+
+  test("the longest target is classified as quickly as a short one is, nearly", () => {
+    const began = performance.now();
+    for (const part of ["/login", "a/", "../", "/core/", ".php?", "//////", "/vendor/"]) {
+      targetClass(part.repeat(65_536 / part.length));
+      isExploit(part.repeat(65_536 / part.length));
+    }
+    expect(performance.now() - began).toBeLessThan(500);
+  });
+});
+
+describe("proof of an account", () => {
+  const DAV = "/remote.php/dav/files/a/b";
+  test.each([
+    ["PROPFIND", DAV, 207],
+    ["REPORT", "/remote.php/dav/calendars/a/", 207],
+    ["PUT", DAV, 201],
+    ["PUT", DAV, 204],
+    ["MKCOL", "/remote.php/dav/uploads/a/1", 201],
+    ["MOVE", "/remote.php/dav/uploads/a/1/.file", 201],
+    ["DELETE", DAV, 204],
+    ["PROPFIND", "/dav/", 207],
+  ])("%s %s answered %d", (method, path, status) => {
+    expect(classOf(method, path, status)).toBe("proof");
+  });
+
+  test.each([
+    ["an answer that asks for the password", "PROPFIND", DAV, 401],
+    ["a plain read, which a public share allows", "GET", DAV, 200],
+    ["an answer that anybody gets", "OPTIONS", DAV, 200],
+    ["a method in another case", "propfind", DAV, 207],
+    ["no WebDAV path", "PUT", "/api/things/7", 201],
+    ["a WebDAV path only in the query", "DELETE", "/api/x?y=/remote.php/dav/", 204],
+    ["a form that answers 204", "POST", DAV, 204],
+  ])("%s proves nothing", (_, method, path, status) => {
+    expect(classOf(method, path, status)).not.toBe("proof");
+  });
+
+  // public.php serves share links: whoever was given one, or finds one, is told 207 and may upload, without an account.
+  test.failing.each([
+    ["PROPFIND", "/public.php/webdav/", 207],
+    ["PROPFIND", "/public.php/dav/files/dHkR5w/", 207],
+    ["PUT", "/public.php/dav/files/dHkR5w/drop.txt", 201],
+  ])("a public share needs no account: %s %s %d", (method, path, status) => {
+    expect(classOf(method, path, status)).not.toBe("proof");
+  });
+
+  // PROOF[method] finds Object.prototype's own names: TypeError, and with it the end of the process.
+  test.failing.each(["constructor", "toString", "__proto__", "hasOwnProperty", "valueOf"])(
+    "a method named like a property of every object: %s",
+    (method) => {
+      expect(classOf(method, DAV, 400)).toBe("dav");
+    },
+  );
+});
+
+test("what is remembered about a target is the same as what is found", () => {
+  const classifier = new Classifier();
+  for (let i = 0; i < 40_000; i++) {
+    const path = i % 2 === 0 ? `/page/${i % 20_000}` : `/core/a${i}.css`;
+    expect(classifier.classify({ method: "GET", path, status: 200 })).toBe(i % 2 === 0 ? "page" : "asset");
+  }
+  const ask = (status: number) => classifier.classify({ method: "PROPFIND", path: "/remote.php/dav/", status });
+  expect([401, 207, 404].map(ask)).toEqual(["dav", "proof", "dav"]);
+});
+
+test.each([
+  [[200, 207, 304, 399], false],
+  [[400, 401, 403, 404, 405, 410, 412, 414, 418, 431, 444, 494], true],
+  [[408, 409, 413, 423, 429, 499], false],
+  [[500, 502, 503, 504, 599, 999], false],
+])("%p: blamed on the client %p", (statuses, expected) => {
+  for (const status of statuses) expect(isBlamed(status)).toBe(expected);
+});
+
+describe("isExploit", () => {
+  test.each([
+    "/.env",
+    "/app/.git/config",
+    "/phpMyAdmin/",
+    "/cgi-bin/luci",
+    "/vendor/phpunit/phpunit/src/Util/PHP/eval-stdin.php",
+    "/?file=../../../../etc/passwd",
+    "/wp-content/plugins/x/readme.txt",
+    "/backup.sql.gz",
+    "/?x=1+UNION+SELECT+1",
+    "/${jndi:ldap://x}",
+  ])("%s", (path) => {
+    expect(isExploit(path)).toBe(true);
+  });
+
+  test.each([
+    "/",
+    "/index.php/apps/files/",
+    "/wp-login.php",
+    "/environment",
+    "/blog/git-basics",
+    "/.well-known/carddav",
+    "/ocs/v2.php/apps/user_status/api/v1/user_status",
+    "/index.php/apps/text/session/create",
+    "/index.php/settings/user",
+    "/apps/theming/manifest/files?v=1",
+    "/remote.php/dav/files/a/Photos/2024/IMG_1.jpg",
+    "/index.php/s/dHkR5w/download",
+    "/sitemap.xml",
+    "/robots.txt",
+    "/tests/results.html",
+  ])("%s is no exploit", (path) => {
+    expect(isExploit(path)).toBe(false);
+  });
+});

@@ -1,0 +1,42 @@
+/** Where the tail stood at moments of the last minutes, so that the windows can be read again after a restart. [pure] */
+import type { EpochMs } from "../accesslog/record.ts";
+import type { Place, Position } from "./snapshot.ts";
+
+interface Mark {
+  readonly position: Position;
+  /** Lines handed on before it, since the start. */
+  readonly lines: number;
+  /** Event time when the tail stood there. */
+  readonly at: EpochMs;
+}
+
+/** The longest window is ten minutes; a bucket more, because it slides by buckets. */
+const SPAN_MS = 610_000;
+const GRAIN_MS = 10_000;
+/** Reading more than this again would delay the start by more than about a second. */
+const MOST_LINES = 1_000_000;
+
+export class Marks {
+  #marks: Mark[] = [];
+
+  /** Notes where the tail stands: `lines` were handed on since the start, the last of them at event time `at`. */
+  note(position: Position, lines: number, at: EpochMs): void {
+    const last = this.#marks.at(-1);
+    if (last !== undefined && at - last.at < GRAIN_MS && lines - last.lines < MOST_LINES / 10) return;
+    this.#marks.push({ position, lines, at });
+    // The first one left must reach back a whole span, or as far as lines allow.
+    while (this.#marks.length > 1 && this.#isSpare(this.#marks[0]!, this.#marks[1]!, lines, at)) this.#marks.shift();
+  }
+
+  /** The place to save when the tail stands at `position` after `lines` lines. */
+  place(position: Position, lines: number): Place {
+    const from = this.#marks[0];
+    return from === undefined || lines - from.lines > MOST_LINES
+      ? { position, from: position, refill: 0 }
+      : { position, from: from.position, refill: lines - from.lines };
+  }
+
+  #isSpare(first: Mark, second: Mark, lines: number, at: EpochMs): boolean {
+    return second.at <= at - SPAN_MS || lines - first.lines > MOST_LINES;
+  }
+}

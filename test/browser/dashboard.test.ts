@@ -1,0 +1,291 @@
+/** The page in a real browser, served by the real server. Skipped, visibly, where chromium is not installed. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import fc from "fast-check";
+import type { Browser, Page } from "playwright-core";
+import * as fixtures from "../../src/dashboard/fixture.ts";
+import { h } from "../../views/jsx.ts";
+import { hasBrowser, launch, nextPoll, open, Served } from "./harness.ts";
+
+// What stands in evaluate() runs in the page; the DOM's own types would make `document` compile everywhere else too.
+// biome-ignore-start lint/suspicious/noExplicitAny: see above
+declare const document: any;
+declare const window: any;
+declare const DOMParser: any;
+// biome-ignore-end lint/suspicious/noExplicitAny: see above
+
+const { normal, learning, surge, notBlocking, empty, hostile, storm, PAYLOADS, withEngine } = fixtures;
+const LONG = 60_000;
+
+describe.skipIf(!hasBrowser)("the dashboard in chromium", () => {
+  let browser: Browser;
+  const served: Served[] = [];
+
+  beforeAll(async () => {
+    browser = await launch();
+  }, LONG);
+  afterAll(() => browser?.close());
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close();
+    for (const server of served.splice(0)) await server.stop();
+  });
+
+  async function serve(status = normal): Promise<Served> {
+    const server = await new Served(status).start();
+    served.push(server);
+    return server;
+  }
+
+  const kpi = (page: Page, id: string) => page.locator(`#kpi-${id} .v span`).textContent();
+
+  test(
+    "figures change on the next poll, without a fault",
+    async () => {
+      const server = await serve();
+      const { page, faults } = await open(browser, server.url);
+      expect(await kpi(page, "requests")).toBe("13.2");
+      server.current = withEngine({
+        site: { ...normal.engine.site, rate: 17.4 },
+        bans: normal.engine.bans.slice(0, 2),
+      });
+      await nextPoll(page);
+      expect(await kpi(page, "requests")).toBe("17.4");
+      expect(await kpi(page, "bans")).toBe("2");
+      expect(await page.locator("#bans tbody tr").count()).toBe(2);
+      expect(await faults()).toEqual([]);
+    },
+    LONG,
+  );
+
+  test(
+    "what a person has opened, focused and scrolled stays over polls, in the same nodes",
+    async () => {
+      const server = await serve();
+      const { page, faults } = await open(browser, server.url, { viewport: { width: 1440, height: 500 } });
+      const row = page.locator("#b-203_0_113_47");
+      await row.locator("summary").focus();
+      await page.keyboard.press("Enter");
+      await page.locator("#counters summary").click();
+      await row.locator("summary").focus();
+      await page.evaluate(() => {
+        window.scrollTo(0, 420);
+        Object.assign(document.getElementById("b-203_0_113_47"), { marked: true });
+      });
+      server.current = { ...withEngine({ at: normal.at + 6000 }), at: normal.at + 6000 };
+      await nextPoll(page);
+      await nextPoll(page);
+      expect(await row.locator(".left > span").textContent()).toBe("13:30");
+      const kept = await page.evaluate(() => ({
+        marked: "marked" in document.getElementById("b-203_0_113_47"),
+        why: document.getElementById("b-203_0_113_47-why").open,
+        counters: document.getElementById("counters").open,
+        focus: document.activeElement?.parentElement?.id,
+        scroll: window.scrollY,
+      }));
+      expect(kept).toEqual({ marked: true, why: true, counters: true, focus: "b-203_0_113_47-why", scroll: 420 });
+      expect(await row.locator("details li").first().isVisible()).toBe(true);
+      expect(await faults()).toEqual([]);
+    },
+    LONG,
+  );
+
+  test(
+    "a new ban is one new row; the others keep their nodes and their open details",
+    async () => {
+      const server = await serve(withEngine({ bans: normal.engine.bans.slice(1) }));
+      const { page } = await open(browser, server.url);
+      await page.locator("#b-203_0_113_112 summary").click();
+      server.current = normal;
+      await nextPoll(page);
+      expect(await page.locator("#bans tbody tr").first().getAttribute("id")).toBe("b-2001-db8-66-1----p64");
+      const open_ = await page.locator("#bans details[open]").evaluateAll((all) => all.map((one) => one.id));
+      expect(open_).toEqual(["b-203_0_113_112-why"]);
+    },
+    LONG,
+  );
+
+  test(
+    "payloads stay text: nothing runs, nothing is loaded, no element is made, also after a poll",
+    async () => {
+      const server = await serve(hostile);
+      const { page, faults } = await open(browser, server.url);
+      for (const details of await page.locator("summary").all()) await details.click();
+      await nextPoll(page);
+      expect(await page.evaluate(() => "owned" in window)).toBe(false);
+      expect(await page.locator("iframe, img, main script, svg[onload], form").count()).toBe(0);
+      const text = await page.evaluate(() => document.body.textContent);
+      for (const payload of PAYLOADS) {
+        expect(text).toContain(payload.replace("\u202e", "\\u202e").replace("\0", "\\u0000"));
+      }
+      expect(await page.title()).toBe(`anomaly-detector · ${PAYLOADS[4]}`);
+      expect(await faults()).toEqual([]);
+    },
+    LONG,
+  );
+
+  test(
+    "whatever text goes in, the browser's own parser has it back as text",
+    async () => {
+      const page = await browser.newPage();
+      const seed = Number(process.env.FC_SEED ?? Date.now() % 2 ** 31);
+      const hostileText = fc.string({ unit: fc.constantFrom(..."<>\"'&=/ \n\r\t;#x!-abscript`\u2028é😀") });
+      const texts = fc.sample(fc.oneof(hostileText, fc.string({ unit: "binary" })), { seed, numRuns: 1000 });
+      const documents = texts.map((text) => String(h("p", { title: text }, text)));
+      const parsed = await page.evaluate(
+        (all) =>
+          all.map((html) => {
+            const { body } = new DOMParser().parseFromString(html, "text/html");
+            const [first] = body.children;
+            return [body.querySelectorAll("*").length, first?.textContent, first?.getAttribute("title")];
+          }),
+        documents,
+      );
+      texts.forEach((text, i) => {
+        const shown = text.replaceAll("\0", "\ufffd");
+        expect([seed, text, ...parsed[i]!]).toEqual([seed, text, 1, shown, shown]);
+      });
+    },
+    LONG,
+  );
+
+  test(
+    "server gone: after two missed polls the age of the figures is said; back: the banner goes",
+    async () => {
+      const server = await serve();
+      const { page } = await open(browser, server.url);
+      const banner = page.locator("#stale");
+      expect(await banner.isVisible()).toBe(false);
+      await server.stop();
+      await banner.waitFor({ state: "visible", timeout: 15_000 });
+      expect(await banner.textContent()).toMatch(/^No answer for \d+ s; figures are from 18:28:04\./);
+      expect(await page.locator(".pill.lost").isVisible()).toBe(true);
+      expect(await page.locator(".pill.ok").isVisible()).toBe(false);
+      const age = async () => Number(/for (\d+) s/.exec((await banner.textContent()) ?? "")?.[1]);
+      const before = await age();
+      expect(before).toBeGreaterThanOrEqual(5);
+      await page.waitForTimeout(2200);
+      expect(await age()).toBeGreaterThan(before);
+      await server.restart();
+      await banner.waitFor({ state: "hidden", timeout: 15_000 });
+      expect(await page.locator(".pill.ok").isVisible()).toBe(true);
+    },
+    LONG,
+  );
+
+  test(
+    "a failing server is said too, and its answer does not replace the figures",
+    async () => {
+      const server = await serve();
+      const { page } = await open(browser, server.url);
+      server.current = null as never;
+      await page.locator("#stale").waitFor({ state: "visible", timeout: 15_000 });
+      expect(await kpi(page, "requests")).toBe("13.2");
+      server.current = normal;
+      await page.locator("#stale").waitFor({ state: "hidden", timeout: 15_000 });
+    },
+    LONG,
+  );
+
+  test(
+    "a page nobody looks at does not poll; it refreshes when it is seen again",
+    async () => {
+      const server = await serve();
+      const { page } = await open(browser, server.url);
+      let polls = 0;
+      page.on("request", (request) => {
+        if (request.url().endsWith("/fragment")) polls++;
+      });
+      const hide = (hidden: boolean) =>
+        page.evaluate((value) => {
+          Object.defineProperty(document, "hidden", { configurable: true, value });
+          document.dispatchEvent(new Event("visibilitychange"));
+        }, hidden);
+      await hide(true);
+      await page.waitForTimeout(6500);
+      expect(polls).toBe(0);
+      await hide(false);
+      await page.waitForTimeout(500);
+      expect(polls).toBe(1);
+      expect(await page.locator("#stale").isVisible()).toBe(false);
+    },
+    LONG,
+  );
+
+  test(
+    "without JavaScript the page is whole",
+    async () => {
+      const server = await serve();
+      const { page, faults } = await open(browser, server.url, { javaScriptEnabled: false });
+      expect(await kpi(page, "requests")).toBe("13.2");
+      expect(await page.locator("#sources tbody tr").count()).toBe(10);
+      expect(await page.locator("#bans tbody tr").count()).toBe(6);
+      expect(await page.locator(".plot").count()).toBe(3);
+      expect(await page.locator("#stale").isVisible()).toBe(false);
+      expect(await faults()).toEqual([]);
+    },
+    LONG,
+  );
+
+  describe("looks", () => {
+    const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+    const states = { normal, learning, surge, notBlocking, empty, hostile, storm };
+    const sizes = [
+      { width: 1440, height: 900 },
+      { width: 390, height: 844 },
+    ];
+
+    for (const [name, status] of Object.entries(states)) {
+      test(
+        `${name}: axe finds nothing, in both themes and sizes, with everything opened`,
+        async () => {
+          const server = await serve(status);
+          for (const colorScheme of ["light", "dark"] as const) {
+            for (const viewport of sizes) {
+              const { page, faults } = await open(browser, server.url, { colorScheme, viewport });
+              await page.evaluate(() => {
+                for (const details of document.querySelectorAll("details")) details.open = true;
+              });
+              const violations = await audit(page, axe);
+              expect([colorScheme, viewport.width, violations]).toEqual([colorScheme, viewport.width, []]);
+              expect(await faults()).toEqual([]);
+              await page.context().close();
+            }
+          }
+        },
+        LONG,
+      );
+
+      test(
+        `${name}: no sideways scroll`,
+        async () => {
+          const server = await serve(status);
+          for (const width of [320, 390, 700, 1024, 1440, 1920]) {
+            const { page } = await open(browser, server.url, { viewport: { width, height: 800 } });
+            await page.evaluate(() => {
+              for (const details of document.querySelectorAll("details")) details.open = true;
+            });
+            const scrolls = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+            expect([width, Math.max(0, scrolls)]).toEqual([width, 0]);
+            await page.context().close();
+          }
+        },
+        LONG,
+      );
+    }
+  });
+});
+
+/** What axe-core has to say about the page as it stands, against WCAG 2.0 to 2.2 A and AA and its best practices. */
+async function audit(page: Page, axeSource: string): Promise<readonly string[]> {
+  await page.evaluate(axeSource);
+  return page.evaluate(async () => {
+    type Found = { violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] };
+    const { axe } = globalThis as unknown as { axe: { run(options: object): Promise<Found> } };
+    const values = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+    const { violations } = await axe.run({ runOnly: { type: "tag", values } });
+    return violations.flatMap(({ id, nodes }) =>
+      nodes.map((node) => `${id}: ${node.html} ${node.failureSummary ?? ""}`),
+    );
+  });
+}

@@ -1,0 +1,281 @@
+/** How attackers ask. Every model is our own, at rates and on paths that the detector's numbers were not set on. */
+import { CALM } from "./background.ts";
+import type { Case, Expectation } from "./case.ts";
+import { DESKTOP, type Trace } from "./trace.ts";
+
+const ATTACKER = "203.0.113.66";
+const TOOL = "python-httpx/0.27.2";
+const ARTICLE = "/2026/02/notes-on-bread/";
+
+const SECRETS = [
+  "/.env.production",
+  "/.git/config",
+  "/backup.sql.gz",
+  "/phpmyadmin/index.php",
+  "/admin/config.php",
+  "/api/.env",
+  "/server-status/full",
+  "/old-site.zip",
+  "/cgi-bin/luci",
+  "/vendor/composer/installed.json",
+  "/wp-content/debug.log",
+  "/console/login",
+] as const;
+
+const ban = (within_seconds: number, source = ATTACKER): Expectation => ({
+  must: "ban",
+  source,
+  from: CALM,
+  within_seconds,
+});
+
+/** Requests for one page at a rate, from one address. */
+function flood(trace: Trace, seconds: number, rate: number | ((at: number) => number), path: () => string): void {
+  trace.arrivals(CALM, CALM + seconds, rate, (at) =>
+    trace.add(at, ATTACKER, "GET", path(), 200, { agent: TOOL, bytes: 9000 }),
+  );
+}
+
+/** Paths that are not there: known weaknesses, and a word list. */
+function probe(trace: Trace): string {
+  if (trace.chance(0.3)) return trace.pick(SECRETS);
+  return `/${trace.token(6)}${trace.pick(["", ".php", ".txt", "/", ".old", ".json"])}`;
+}
+
+function scan(trace: Trace, seconds: number, rate: number): void {
+  trace.arrivals(CALM, CALM + seconds, rate, (at) =>
+    trace.add(at, ATTACKER, "GET", probe(trace), trace.chance(0.95) ? 404 : 403, { agent: TOOL, bytes: 196 }),
+  );
+}
+
+function distributed(trace: Trace, count: number, seconds: number, each: number): void {
+  const sources = Array.from({ length: count }, (_, i) => `198.19.${i >> 8}.${i & 255}`);
+  trace.arrivals(CALM, CALM + seconds, count * each, (at) =>
+    trace.add(at, trace.pick(sources), "GET", trace.pick([ARTICLE, "/about/"]), 200, { agent: TOOL, bytes: 9000 }),
+  );
+}
+
+export const ATTACKS: readonly Case[] = [
+  {
+    name: "flood_5x",
+    why: "Six requests a second for one article from one address, six times what the whole site gets: the plainest flood, slow enough that fixed limits of hundreds a minute take their time.",
+    seconds: CALM + 240,
+    build: (trace) => flood(trace, 240, 6, () => ARTICLE),
+    expected: [ban(60)],
+  },
+  {
+    name: "flood_20x",
+    why: "Twenty-two requests a second for one article with a new query each time, so that no cache answers them.",
+    seconds: CALM + 120,
+    build: (trace) => flood(trace, 120, 22, () => `${ARTICLE}?s=${trace.token(5)}`),
+    expected: [ban(20)],
+  },
+  {
+    name: "flood_100x",
+    why: "A hundred and ten requests a second over all that the blog has, pages and files alike: the ban must come within seconds.",
+    seconds: CALM + 40,
+    build: (trace) =>
+      flood(trace, 40, 110, () => trace.pick([ARTICLE, "/", "/theme/header.jpg", "/theme/main.js", "/contact/"])),
+    expected: [ban(10)],
+  },
+  {
+    name: "stealth_3sigma",
+    why: "2.9 requests a second for ten minutes: just above what mean + 3 standard deviations of the floors allow (2.5), hidden under every fixed limit in use.",
+    seconds: CALM + 600,
+    build: (trace) => flood(trace, 600, 2.9, () => ARTICLE),
+    expected: [ban(180)],
+  },
+  {
+    name: "ramp",
+    why: "A flood that grows by a quarter each minute from 0.4 requests a second, to carry the baseline along. It must be caught before it is ten times what it began with, 620 s later.",
+    seconds: CALM + 780,
+    build: (trace) =>
+      flood(
+        trace,
+        780,
+        (at) => 0.4 * 1.25 ** ((at - CALM) / 60),
+        () => ARTICLE,
+      ),
+    expected: [ban(620)],
+  },
+  {
+    name: "pulse",
+    why: "Six seconds at thirty requests a second, then rest until three quarters of a minute are over: average and peak tell different stories.",
+    seconds: CALM + 600,
+    build: (trace) =>
+      flood(
+        trace,
+        600,
+        (at) => ((at - CALM) % 45 < 6 ? 30 : 0),
+        () => ARTICLE,
+      ),
+    expected: [ban(120)],
+  },
+  {
+    name: "credstuff_1rps",
+    why: "Passwords at 0.8 a second against the login form of an application that says 401.",
+    seconds: CALM + 300,
+    build: (trace) =>
+      trace.arrivals(CALM, CALM + 300, 0.8, (at) => trace.add(at, ATTACKER, "POST", "/login", 401, { agent: TOOL })),
+    expected: [ban(45)],
+  },
+  {
+    name: "credstuff_5rps",
+    why: "The same six times a second.",
+    seconds: CALM + 120,
+    build: (trace) =>
+      trace.arrivals(CALM, CALM + 120, 6, (at) => trace.add(at, ATTACKER, "POST", "/login", 401, { agent: TOOL })),
+    expected: [ban(10)],
+  },
+  {
+    name: "credstuff_slow",
+    why: "One password each nine seconds: below a dozen a minute, and still four hundred an hour. Only the ten-minute window can see it.",
+    seconds: CALM + 900,
+    build: (trace) =>
+      trace.every(CALM, CALM + 900, 9, (at) =>
+        trace.add(at + trace.between(0, 3), ATTACKER, "POST", "/wp-login.php", 200, { agent: TOOL, bytes: 7800 }),
+      ),
+    expected: [ban(540)],
+  },
+  {
+    name: "credstuff_303",
+    why: "What Nextcloud really answers to a wrong password in the browser: 303 back to the form, then the form with 200. No answer in this log is an error.",
+    seconds: CALM + 300,
+    build: (trace) =>
+      trace.arrivals(CALM, CALM + 300, 0.7, (at) => {
+        trace.add(at, ATTACKER, "POST", "/index.php/login", 303, { agent: TOOL, bytes: 0 });
+        trace.add(at + 1, ATTACKER, "GET", "/index.php/login?direct=1&user=root", 200, { agent: TOOL, bytes: 9200 });
+      }),
+    expected: [ban(60)],
+  },
+  {
+    name: "credstuff_dist",
+    why: "Forty addresses with a password each eight seconds: every one stays below a dozen a minute, together they make three hundred.",
+    seconds: CALM + 720,
+    build: (trace) => {
+      for (let i = 1; i <= 40; i++)
+        trace.every(CALM + trace.between(0, 8), CALM + 720, 8, (at) =>
+          trace.add(at, `203.0.113.${i}`, "POST", "/index.php/login", 401, { agent: TOOL }),
+        );
+    },
+    expected: Array.from({ length: 40 }, (_, i) => ban(540, `203.0.113.${i + 1}`)),
+  },
+  {
+    name: "credstuff_dav",
+    why: "Passwords against WebDAV, 1.2 a second, another account name each time: nobody logs in, so the 401s are not the first half of a login.",
+    seconds: CALM + 240,
+    build: (trace) =>
+      trace.arrivals(CALM, CALM + 240, 1.2, (at) =>
+        trace.add(at, ATTACKER, "PROPFIND", `/remote.php/dav/files/${trace.token(5)}/`, 401, { agent: TOOL }),
+      ),
+    expected: [ban(60)],
+  },
+  {
+    name: "credstuff_xmlrpc",
+    why: "WordPress' XML-RPC takes passwords too, and answers 200 to all of them; 1.5 a second.",
+    seconds: CALM + 240,
+    build: (trace) =>
+      trace.arrivals(CALM, CALM + 240, 1.5, (at) =>
+        trace.add(at, ATTACKER, "POST", "/xmlrpc.php", 200, { agent: TOOL, bytes: 403 }),
+      ),
+    expected: [ban(45)],
+  },
+  {
+    name: "scan_3rps",
+    why: "A word list at 2.4 requests a second: nearly everything it asks for is missing.",
+    seconds: CALM + 240,
+    build: (trace) => scan(trace, 240, 2.4),
+    expected: [ban(20)],
+  },
+  {
+    name: "scan_20rps",
+    why: "The same at sixteen a second.",
+    seconds: CALM + 60,
+    build: (trace) => scan(trace, 60, 16),
+    expected: [ban(5)],
+  },
+  {
+    name: "scan_slow",
+    why: "One path each three seconds, all of them missing or forbidden.",
+    seconds: CALM + 480,
+    build: (trace) => scan(trace, 480, 1 / 3),
+    expected: [ban(90)],
+  },
+  {
+    name: "scan_hidden",
+    why: "A scanner that loads the front page between its probes, so that half of what it gets is 200.",
+    seconds: CALM + 300,
+    build: (trace) =>
+      trace.arrivals(CALM, CALM + 300, 1.6, (at) =>
+        trace.chance(0.5)
+          ? trace.add(at, ATTACKER, "GET", "/", 200, { bytes: 9000 })
+          : trace.add(at, ATTACKER, "GET", probe(trace), 404, { bytes: 196 }),
+      ),
+    expected: [ban(60)],
+  },
+  {
+    name: "dist_500",
+    why: "Four hundred addresses, each at a human rate, together fifty requests a second for two articles. Nobody in it can be told from a person by rate alone: the right answer is a global alert.",
+    seconds: CALM + 120,
+    build: (trace) => distributed(trace, 400, 120, 0.12),
+    expected: [{ must: "alert", from: CALM, within_seconds: 60 }],
+  },
+  {
+    name: "dist_5000",
+    why: "Three thousand addresses that come once or twice each, forty-five requests a second.",
+    seconds: CALM + 100,
+    build: (trace) => distributed(trace, 3000, 100, 0.015),
+    expected: [{ must: "alert", from: CALM, within_seconds: 60 }],
+  },
+  {
+    name: "ipv6_rotate",
+    why: "Seven requests a second, each from another address of one /64, as any host with IPv6 can do.",
+    seconds: CALM + 120,
+    build: (trace) =>
+      trace.arrivals(CALM, CALM + 120, 7, (at) => {
+        const host = Array.from({ length: 4 }, () => trace.whole(1, 0xffff).toString(16)).join(":");
+        trace.add(at, `2001:db8:bad:1:${host}`, "GET", trace.pick([ARTICLE, "/", "/about/"]), 200, { agent: TOOL });
+      }),
+    expected: [ban(60, "2001:db8:bad:1::/64")],
+  },
+  {
+    name: "cold_start",
+    why: "The log begins twelve seconds before a flood of sixteen requests a second does. Nothing is learned yet; the warm-up's ceiling must hold.",
+    seconds: 200,
+    build: (trace) =>
+      trace.arrivals(12, 160, 16, (at) => trace.add(at, ATTACKER, "GET", ARTICLE, 200, { agent: TOOL, bytes: 9000 })),
+    expected: [{ must: "ban", source: ATTACKER, from: 12, within_seconds: 30 }],
+  },
+  {
+    name: "stolen_account",
+    why: "An account that proved itself asks for the same heavy page twenty-five times a second: trust gives head-room, not a licence.",
+    seconds: CALM + 180,
+    build: (trace) => {
+      trace.add(CALM - 20, ATTACKER, "PROPFIND", "/remote.php/dav/files/marek/", 207, { agent: DESKTOP, bytes: 900 });
+      flood(trace, 180, 25, () => "/apps/files/?dir=/Accounting");
+    },
+    expected: [ban(60)],
+  },
+  {
+    name: "search_flood",
+    why: "Searches are dear: five POSTs a second, each with its own words, none of them an error.",
+    seconds: CALM + 180,
+    build: (trace) =>
+      trace.arrivals(CALM, CALM + 180, 5, (at) =>
+        trace.add(at, ATTACKER, "POST", `/search?q=${trace.token(7)}`, 200, { agent: TOOL, bytes: 3000 }),
+      ),
+    expected: [ban(60)],
+  },
+  {
+    name: "two_at_once",
+    why: "A flood must not hide what goes on beside it: while one address floods, another guesses passwords, and a stranger reads the blog.",
+    seconds: CALM + 180,
+    build: (trace) => {
+      flood(trace, 180, 12, () => ARTICLE);
+      trace.arrivals(CALM, CALM + 180, 1, (at) =>
+        trace.add(at, "203.0.113.67", "POST", "/login", 401, { agent: TOOL }),
+      );
+    },
+    expected: [ban(30), ban(45, "203.0.113.67")],
+  },
+];
