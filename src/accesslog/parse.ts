@@ -2,7 +2,7 @@
 import { FastReader } from "./fast.ts";
 import { createFieldTable, type FailureKind, type FieldName, type FieldTable } from "./fields.ts";
 import type { AccessRecord } from "./record.ts";
-import { IpTable, toRecord } from "./values.ts";
+import { IpTable, KeyPlans, toRecord } from "./values.ts";
 
 export type { FailureKind, FieldName } from "./fields.ts";
 
@@ -39,13 +39,15 @@ const MISSES_TO_RELEARN = 64;
 
 class WindowParser implements LineParser {
   readonly #addresses = new IpTable();
+  readonly #plans: KeyPlans;
   readonly #fast: FastReader;
   #misses = MISSES_TO_RELEARN;
 
   constructor(
-    private readonly table: FieldTable,
+    table: FieldTable,
     private readonly isFast: boolean,
   ) {
+    this.#plans = new KeyPlans(table);
     this.#fast = new FastReader(table, this.#addresses);
   }
 
@@ -100,7 +102,7 @@ class WindowParser implements LineParser {
     let line = 0;
     let from = start;
     for (let i = 0; i < values.length; i++) {
-      const result = toRecord(values[i], this.table, this.#addresses);
+      const result = toRecord(values[i], this.#plans, this.#addresses);
       if (typeof result !== "string") {
         sink.record(result);
         continue;
@@ -128,7 +130,7 @@ class WindowParser implements LineParser {
     } catch {
       return "not-json";
     }
-    return toRecord(value, this.table, this.#addresses);
+    return toRecord(value, this.#plans, this.#addresses);
   }
 }
 

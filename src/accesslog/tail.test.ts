@@ -233,6 +233,32 @@ test("another site's log, a compressed log and an old rotated one are left alone
   expect(await read()).toEqual(["b"]);
 });
 
+test("an old log put back beside the new one is left alone", async () => {
+  writeFileSync(join(directory, "backup"), "long ago\n");
+  await Bun.sleep(10);
+  append("a");
+  const { read } = await follow();
+  await read();
+  renameSync(log, `${log}.1`);
+  append("b");
+  renameSync(join(directory, "backup"), `${log}.5`);
+  expect(await read()).toEqual(["b"]);
+});
+
+test("a rotated file with the inode of one deleted long ago is read", async () => {
+  for (let i = 0; i < 8; i++) writeFileSync(`${log}.old${i}`, "long ago\n");
+  append("a");
+  const { read } = await follow();
+  await read();
+  for (let i = 0; i < 8; i++) unlinkSync(`${log}.old${i}`);
+  shift(1);
+  append("b"); // where the file system reuses inodes, this gets one of the eight
+  await Bun.sleep(10);
+  shift(2);
+  append("c");
+  expect(await read()).toEqual(["b", "c"]);
+});
+
 test("copytruncate: the copy is not read", async () => {
   append("a", "b", "c");
   const { read, tail } = await follow();
@@ -270,7 +296,7 @@ test("truncated and regrown to the very same size", async () => {
 });
 
 test("lines of one length that end alike do not hide a truncation", async () => {
-  const like = (n: number) => `${String(n).padStart(6, "0")} ${"same ".repeat(40)}`;
+  const like = (n: number) => `${String(n).padStart(6, "0")} ${"same ".repeat(400)}`;
   append(like(1), like(2));
   const { read } = await follow();
   await read();

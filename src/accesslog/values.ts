@@ -19,31 +19,30 @@ import type { AccessRecord, EpochMs } from "./record.ts";
 import { parseTime } from "./time.ts";
 
 /** The record in `value` (anything JSON can hold), or what is wrong with it. Never throws. */
-export function toRecord(value: unknown, table: FieldTable, addresses: IpTable): AccessRecord | FailureKind {
+export function toRecord(value: unknown, plans: KeyPlans, addresses: IpTable): AccessRecord | FailureKind {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return "not-object";
-  const found = pick(value as Record<string, unknown>, table);
-  const { best } = found;
+  const object = value as Record<string, unknown>;
+  const plan = plans.of(object);
 
-  const source = best[SOURCE];
+  const source = best(object, plan[SOURCE]!);
   if (source === undefined) return "no-source";
   const ip = typeof source === "string" ? addresses.get(source) : null;
   if (ip === null) return "bad-source";
 
-  if (found.times.length === 0) return "no-time";
-  const at = finest(found.times);
-  if (at === null) return "bad-time";
+  const at = finest(object, plan[TIME]!);
+  if (typeof at === "string") return at;
 
-  const status = best[STATUS];
+  const status = best(object, plan[STATUS]!);
   if (status === undefined) return "no-status";
   const code = parseStatus(status);
   if (code === null) return "bad-status";
 
-  const bytes = parseSize(best[SIZE]);
+  const bytes = parseSize(best(object, plan[SIZE]!));
   if (bytes === null) return "bad-size";
 
-  const target = best[PATH];
+  const target = best(object, plan[PATH]!);
   const line = splitRequest(typeof target === "string" ? target : "");
-  const method = best[METHOD];
+  const method = best(object, plan[METHOD]!);
   return createRecord(
     at,
     ip,
@@ -51,10 +50,10 @@ export function toRecord(value: unknown, table: FieldTable, addresses: IpTable):
     line.path,
     code,
     bytes,
-    textOf(best[USER_AGENT]),
-    textOf(best[HOST]),
-    parseSeconds(best[REQUEST_TIME]),
-    addressOf(best[PEER], addresses),
+    textOf(best(object, plan[USER_AGENT]!)),
+    textOf(best(object, plan[HOST]!)),
+    parseSeconds(best(object, plan[REQUEST_TIME]!)),
+    addressOf(best(object, plan[PEER]!), addresses),
   );
 }
 
@@ -75,48 +74,81 @@ export function createRecord(
 }
 
 /** True for a value that says something. nginx writes "" or "-" for a variable without one. */
-export function isGiven(value: unknown): boolean {
+function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null && value !== "" && value !== "-";
 }
 
-interface Picked {
-  /** The best given value of each field, by field index. */
-  readonly best: readonly unknown[];
-  /** Every given time, best name first. */
-  readonly times: readonly unknown[];
+interface PlannedKey {
+  readonly key: string;
+  readonly rank: number;
+  readonly isNamed: boolean;
 }
 
-/** Walks the object's own keys once. A key such as __proto__ is a key like any other: nothing is inherited or set. */
-function pick(object: Record<string, unknown>, table: FieldTable): Picked {
-  const best: unknown[] = new Array(FIELD_NAMES.length).fill(undefined);
-  const ranks: number[] = new Array(FIELD_NAMES.length).fill(Number.POSITIVE_INFINITY);
-  const times: { rank: number; isNamed: boolean; value: unknown }[] = [];
-  for (const key of Object.keys(object)) {
-    const choices = table.get(key);
-    if (choices === undefined) continue;
-    const value = object[key];
-    if (!isGiven(value)) continue;
-    for (const { field, rank, isNamed } of choices) {
-      if (field === TIME) times.push({ rank, isNamed, value });
-      if (rank >= ranks[field]!) continue;
-      ranks[field] = rank;
-      best[field] = value;
-    }
+/** By field number: the keys an object has for it, best first. */
+type KeyPlan = readonly (readonly PlannedKey[])[];
+
+/**
+ * Which keys of an object to read. Lines of a log have the same keys, so the last answer is kept. Only keys the object
+ * itself has are in a plan: __proto__ is a key like any other, and nothing inherited is ever read.
+ */
+export class KeyPlans {
+  #keys: readonly string[] = [];
+  #plan: KeyPlan;
+
+  constructor(private readonly table: FieldTable) {
+    this.#plan = this.#planFor([]);
   }
-  if (times.length < 2) return { best, times: times.map((t) => t.value) };
-  const anyNamed = times.some((t) => t.isNamed);
-  const considered = times.filter((t) => t.isNamed || !anyNamed).sort((a, b) => a.rank - b.rank);
-  return { best, times: considered.map((t) => t.value) };
+
+  of(object: object): KeyPlan {
+    const keys = Object.keys(object);
+    if (!isSameList(keys, this.#keys)) {
+      this.#keys = keys;
+      this.#plan = this.#planFor(keys);
+    }
+    return this.#plan;
+  }
+
+  #planFor(keys: readonly string[]): KeyPlan {
+    const plan = FIELD_NAMES.map((): PlannedKey[] => []);
+    for (const key of keys)
+      for (const { field, rank, isNamed } of this.table.get(key) ?? []) plan[field]!.push({ key, rank, isNamed });
+    for (const planned of plan) planned.sort((a, b) => a.rank - b.rank);
+    return plan;
+  }
 }
 
-/** The first of the times that has milliseconds, or the first: a request logged twice is timed by the finer clock. */
-function finest(values: readonly unknown[]): EpochMs | null {
+function isSameList(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** The first given value, or undefined. */
+function best(object: Record<string, unknown>, planned: readonly PlannedKey[]): unknown {
+  for (let i = 0; i < planned.length; i++) {
+    const value = object[planned[i]!.key];
+    if (isGiven(value)) return value;
+  }
+  return undefined;
+}
+
+/**
+ * The first of the given times that has milliseconds, or the first: a request logged twice is timed by the finer
+ * clock. A key the operator named keeps the aliases out; named keys come first.
+ */
+function finest(object: Record<string, unknown>, planned: readonly PlannedKey[]): EpochMs | "no-time" | "bad-time" {
   let chosen: EpochMs | null = null;
-  for (const value of values) {
+  let isAnyGiven = false;
+  let isNamedGiven = false;
+  for (const { key, isNamed } of planned) {
+    const value = object[key];
+    if (!isGiven(value) || (isNamedGiven && !isNamed)) continue;
+    isAnyGiven = true;
+    isNamedGiven ||= isNamed;
     const time = parseTime(value);
     if (time !== null && (chosen === null || isFiner(time, chosen))) chosen = time;
   }
-  return chosen;
+  return chosen ?? (isAnyGiven ? "bad-time" : "no-time");
 }
 
 /** True when `time` has milliseconds and `other` has none. */
