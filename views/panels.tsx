@@ -29,13 +29,7 @@ export function Kpis({ kpis }: { kpis: readonly Kpi[] }): Raw {
 
 export function Rate({ rate }: { rate: DashboardModel["rate"] }): Raw {
   return (
-    <Panel
-      id="rate"
-      title="Requests per second"
-      class="c8"
-      meta={<RateLegend />}
-      end={<span class="muted">{rate.span}</span>}
-    >
+    <Panel id="rate" title="Requests per second" class="c8" legend={<RateLegend />} end={rate.span}>
       {rate.chart ? <RateFigure chart={rate.chart} /> : <EmptyNote empty={rate.empty} />}
     </Panel>
   );
@@ -43,7 +37,7 @@ export function Rate({ rate }: { rate: DashboardModel["rate"] }): Raw {
 
 export function Baseline({ baseline, hours }: Pick<DashboardModel, "baseline" | "hours">): Raw {
   return (
-    <Panel id="baseline" title="Baseline over time" class="c8 o-base" meta={<BaselineLegend />}>
+    <Panel id="baseline" title="Baseline over time" class="c8 o-base" legend={<BaselineLegend />}>
       <div class="pair">
         {baseline.chart ? <BaselineFigure chart={baseline.chart} /> : <EmptyNote empty={baseline.empty} />}
         <div class="hours">

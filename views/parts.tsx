@@ -16,6 +16,7 @@ export function Panel(props: {
   title: string;
   class: string;
   meta?: Child;
+  legend?: Child;
   end?: Child;
   children?: Child;
 }): Raw {
@@ -24,6 +25,7 @@ export function Panel(props: {
       <header>
         <h2 id={`h-${props.id}`}>{props.title}</h2>
         {props.meta ? <span class="meta">{props.meta}</span> : null}
+        {props.legend}
         {props.end ? <div class="end">{props.end}</div> : null}
       </header>
       {props.children}

@@ -251,7 +251,7 @@ function done(decision: Outcome["decision"]): Outcome {
 }
 
 function globalAlert(state: "firing" | "resolved", at: number, since: number): Outcome["decision"] {
-  const verdict = globalVerdict({ at, rate: 25.1, zScore: 5.1, multiple: 2.1 });
+  const verdict = globalVerdict({ at, rate: 25.1, comparedRate: 25.1, zScore: 5.1, multiple: 2.1, requests: 1506 });
   return { kind: "alert", at, alert: { type: "global-anomaly", state, since, verdict } };
 }
 

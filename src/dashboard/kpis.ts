@@ -103,7 +103,7 @@ function cpu({ host, hostHistory }: SystemStatus): Kpi {
     value: percentFigure(host.cpu),
     unit: "%",
     note: [
-      { text: `load ${host.load1.toFixed(2)}/${host.cpus} · detector ` },
+      { text: `load ${host.load1.toFixed(2)}/${host.cpus} · own ` },
       { text: `${percentFigure(host.processCpu)} %`, tone: "strong" },
     ],
     // A tenth is the least upper edge: below it the noise of an idle machine would look like work.

@@ -218,7 +218,7 @@ describe("key figures", () => {
     ["no source near", empty, "sources", ["0", "", "none above half its trigger"]],
     ["bans", normal, "bans", ["6", "", "2 permanent · 11 in all"]],
     ["dropped", normal, "dropped", [`254${S}k`, "packets", `15.3${S}MB discarded`]],
-    ["cpu", normal, "cpu", ["3.1", "%", "load 0.18/2 · detector 0.6 %"]],
+    ["cpu", normal, "cpu", ["3.1", "%", "load 0.18/2 · own 0.6 %"]],
     ["memory", normal, "memory", ["49", "%", `of 2.0${S}GB · detector 58${S}MB`]],
   ];
   for (const [name, status, id, expected] of rows) {
