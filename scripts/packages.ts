@@ -22,7 +22,9 @@ const POLICY = "/usr/sbin/policy-rc.d";
 
 /** Installs by apt what is missing, when we are root on Debian; else says what will be skipped. Never throws. */
 export async function installPackages(): Promise<void> {
-  const missing = PACKAGES.filter((p) => Bun.which(p.program) === null);
+  // An ordinary user's PATH leaves out where iptables lives.
+  const PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
+  const missing = PACKAGES.filter((p) => Bun.which(p.program, { PATH }) === null);
   if (missing.length === 0) return;
   console.log("== packages");
   const able = process.getuid?.() === 0 && Bun.which("apt-get") !== null;
@@ -33,12 +35,13 @@ export async function installPackages(): Promise<void> {
   }
   await withoutStartingServices(async () => {
     const names = missing.map((p) => p.name);
-    if (await apt("install", "-y", "--no-install-recommends", ...names)) return;
-    // Lists are missing or old: fetch them, then one by one, so that one missing package does not cost the others.
+    if ((await install(names)) === null) return;
+    console.log("fetching apt's package lists");
     await apt("update");
+    // One by one: a package that cannot be had does not cost the others.
     for (const name of names) {
-      if (!(await apt("install", "-y", "--no-install-recommends", name)))
-        console.log(`${name}: could not be installed; the tests that need it are skipped`);
+      const error = await install([name]);
+      if (error !== null) console.log(`${name}: not installed, the tests that need it are skipped\n${error}`);
     }
   });
 }
@@ -54,8 +57,12 @@ async function withoutStartingServices(run: () => Promise<void>): Promise<void> 
   }
 }
 
-/** Quiet unless it fails. */
-async function apt(...args: string[]): Promise<boolean> {
+/** Null when all are installed, else what apt said. */
+function install(names: readonly string[]): Promise<string | null> {
+  return apt("install", "-y", "--no-install-recommends", ...names);
+}
+
+async function apt(...args: string[]): Promise<string | null> {
   const child = Bun.spawn(["apt-get", "-qq", ...args], {
     env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
     stdin: "ignore",
@@ -67,6 +74,5 @@ async function apt(...args: string[]): Promise<boolean> {
     new Response(child.stderr).text(),
     child.exited,
   ]);
-  if (code !== 0) console.log(errors.trim());
-  return code === 0;
+  return code === 0 ? null : errors.trim();
 }

@@ -41,9 +41,9 @@ async function status(detector: Detector): Promise<SystemStatus> {
   return JSON.parse((await detector.command("status", "--json")).stdout) as SystemStatus;
 }
 
-/** 100 requests a second for the login page, until it is stopped. */
+/** 100 requests a second for the front page, until it is stopped. */
 function flood(host: string, address: string = TARGET.v4): Client {
-  return lab.load(host, { host: address, paths: ["/login"], everyMs: 10, seconds: 30 });
+  return lab.load(host, { host: address, everyMs: 10, seconds: 30 });
 }
 
 /** Log times of a source's requests, in milliseconds, from `since` on. */
@@ -99,7 +99,6 @@ describe.skipIf(missing !== null)(`the appliance${missing ? ` (${missing})` : ""
     afterAll(() => detector?.stop());
 
     test("is dropped within a second of the line that crossed the threshold", async () => {
-      const begun = Date.now();
       const attack = flood(one.name);
       const seen = await ruleSeenAt(one.v4);
       ban = await detector.waitFor("BAN", one.v4);
@@ -109,13 +108,16 @@ describe.skipIf(missing !== null)(`the appliance${missing ? ` (${missing})` : ""
       // The flood goes on for a while: nothing of it arrives any more.
       await Bun.sleep(2_500);
       await attack.stop();
-      const times = await requestTimes(one.v4, begun - 5_000);
+      const times = await requestTimes(one.v4, detectorStart);
       expect(times).toContain(crossed);
       expect(times.filter((at) => at > crossed + 1_000)).toEqual([]);
       // The evidence is what stands in the log: the same lines, counted here.
-      expect(times.filter((at) => at <= crossed).length).toBeGreaterThanOrEqual(Number(ban.evidence?.requests));
-      const kept = times.filter((at) => at <= crossed && at >= detectorStart).length;
-      expect(kept - Number(ban.evidence?.requests)).toBeLessThanOrEqual(times.filter((at) => at === crossed).length);
+      const { requests, windowMs } = ban.evidence as { requests: number; windowMs: number };
+      const inWindow = times.filter((at) => at <= crossed && at > crossed - windowMs).length;
+      // Lines of the very millisecond may have been written after the one that decided.
+      const ties = times.filter((at) => at === crossed).length;
+      expect(inWindow - requests).toBeGreaterThanOrEqual(0);
+      expect(inWindow - requests).toBeLessThan(ties);
     });
 
     test("its new connections time out and its open one is cut", async () => {
@@ -199,9 +201,9 @@ describe.skipIf(missing !== null)(`the appliance${missing ? ` (${missing})` : ""
       const attack = flood(two.name);
       // The counter says that a verdict on it fell, and what came of it.
       await until("a verdict on it", async () => (await status(detector)).engine.counters.allowlisted > 0);
-      await Bun.sleep(1_000);
+      await Bun.sleep(2_000);
       const answers = await attack.stop();
-      expect(answers.length).toBeGreaterThan(200);
+      expect(answers.length).toBeGreaterThan(150);
       expect(answers.filter((a) => a.status !== 200)).toEqual([]);
       expect(await detector.audited("BAN", two.v4)).toEqual([]);
       expect(await lab.firewall()).not.toContain(two.v4);

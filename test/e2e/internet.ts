@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { must, run } from "./process.ts";
 
 export const TARGET = { v4: "198.18.0.10", v6: "2001:db8:18::10" } as const;
-export const USER = { v4: "198.18.2.1", v6: "2001:db8:18:2::1" } as const;
+const USER = { v4: "198.18.2.1", v6: "2001:db8:18:2::1" } as const;
 export const SLACK = { v4: "198.18.3.1" } as const;
 
 export function attacker(k: number): { name: string; v4: string; v6: string; v6Source: string } {

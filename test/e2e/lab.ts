@@ -1,5 +1,5 @@
 /** The whole lab in one piece: the closed internet, the site, a Slack, and load from any of its hosts. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Answer, Load } from "./client.ts";
@@ -41,7 +41,7 @@ export class Client {
 }
 
 export class Lab {
-  readonly dir = mkdtempSync(join(tmpdir(), "anomaly-detector-lab-"));
+  readonly dir = join(tmpdir(), `anomaly-detector-lab-${crypto.randomUUID()}`);
   readonly internet: Internet;
   readonly site: Site;
   readonly #started: { stop(): Promise<unknown> }[] = [];
@@ -62,6 +62,7 @@ export class Lab {
   }
 
   async #start(): Promise<void> {
+    mkdirSync(this.dir, { mode: 0o700 });
     this.#started.push(this.internet);
     await this.internet.start();
     this.#started.push(this.site);
