@@ -37,7 +37,7 @@ describe("conditionText", () => {
     [
       "failures",
       { stream: "failures", comparedRate: 0.25, windowMs: 600_000 },
-      "z-score 5.50 > 3.00, failures 0.25/s over 10m",
+      "z-score 5.50 > 3.00, 150 failures in 10m",
     ],
     ["a trusted source", { trusted: true }, "z-score 5.50 > 3.00, trusted source"],
   ];
@@ -54,7 +54,7 @@ describe("bans", () => {
       "z-score 5.50 > 3.00, rate 6.1 x mean > 5.0 x",
       "z-score and rate-multiple",
     ],
-    [sourceVerdict({ stream: "failures" }), "z-score 5.50 > 3.00, failures 5.50/s over 1m", "z-score of failures"],
+    [sourceVerdict({ stream: "failures" }), "z-score 5.50 > 3.00, 330 failures in 1m", "z-score of failures"],
     [manual, "manual by alice: scanner", "manual"],
     [{ scope: "manual", at: AT, by: "alice" }, "manual by alice", "manual"],
     [{ scope: "adopted", at: AT }, "found in the firewall at start", "adopted"],

@@ -12,9 +12,10 @@ export function rateText(rate: number): string {
   return `${rate.toFixed(2)} req/s`;
 }
 
-/** "0.70 ± 0.50" */
-export function baselineText(baseline: Pick<BaselineSnapshot, "mean" | "stddev">): string {
-  return `${baseline.mean.toFixed(2)} ± ${baseline.stddev.toFixed(2)}`;
+/** "0.70 ± 0.50"; rates of a few a day get as many digits as they need: "0.0001 ± 0.0001". */
+export function baselineText({ mean, stddev }: Pick<BaselineSnapshot, "mean" | "stddev">): string {
+  const digits = Math.min(6, Math.max(2, Math.ceil(-Math.log10(Math.max(mean, 1e-6)))));
+  return `${mean.toFixed(digits)} ± ${stddev.toFixed(digits)}`;
 }
 
 /** "hour 14, 1800 samples", "rolling, 900 samples", "floor, 12 samples" */
@@ -45,11 +46,16 @@ export function conditionText(evidence: Evidence): string {
     }
   });
   const compared = evidence.comparedRate.toFixed(2);
-  if (evidence.stream === "failures") parts.push(`failures ${compared}/s over ${formatDuration(evidence.windowMs)}`);
+  if (evidence.stream === "failures") parts.push(`${failuresText(evidence)} in ${formatDuration(evidence.windowMs)}`);
   else if (compared !== evidence.rate.toFixed(2)) parts.push(`weighted ${compared} req/s`);
   if (evidence.tightenedBy) parts.push(`tightened by ${evidence.tightenedBy}`);
   if (evidence.trusted) parts.push("trusted source");
   return parts.join(", ");
+}
+
+/** "13 failures": what the failure stream counted inside its window. */
+function failuresText({ comparedRate, windowMs }: Evidence): string {
+  return `${Math.round(comparedRate * (windowMs / 1000))} failures`;
 }
 
 /** Why a ban exists, in a few words. */

@@ -16,8 +16,10 @@ export function parseIp(text: string): Ip | null {
   return (mapped !== null ? formatV4(mapped) : formatV6(groups)) as Ip;
 }
 
+/** IPv6 text has its first colon within five characters, so there is no need to search further. */
 export function isV6(address: string): boolean {
-  return address.includes(":");
+  for (let i = 0; i < 5; i++) if (address.charCodeAt(i) === 58) return true;
+  return false;
 }
 
 /** The address as an unsigned 32-bit number, or null when it is not canonical dotted decimal. */
