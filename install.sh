@@ -5,6 +5,7 @@
 # The same line again upgrades, or changes nothing. --help lists the rest. Exit codes: 0 done, 1 failed,
 # 2 usage, 3 not for this machine, 4 not what was signed, 5 the new one did not come up and the old one is back.
 # All of it stands in one { } block: of a download that was cut short, the shell runs nothing.
+# shellcheck disable=SC2317  # called by trap, and through change()
 {
 set -euf
 umask 077
@@ -15,10 +16,11 @@ THIS_VERSION=dev  # and this
 NAME=anomaly-detector
 BINARY=/usr/local/bin/$NAME ETC=/etc/$NAME STATE=/var/lib/$NAME LOGS=/var/log/$NAME SHARE=/usr/local/share/$NAME
 OPT=/opt/$NAME NGINX_LOGS=/var/log/hng-nginx UNITS=/etc/systemd/system RUN_LOG=/var/log/$NAME-install.log
-CONFIG=$ETC/$NAME.yaml WEBHOOK=$ETC/credentials/webhook
-HEALTH_SECONDS=30
+CONFIG=$ETC/$NAME.yaml WEBHOOK=$ETC/credentials/webhook HEALTH_SECONDS=30
+# Docker before 27 only keeps IPv6 clients of published ports apart with this.
+DAEMON_JSON='{ "experimental": true, "ip6tables": true }'
 dry='' action=install stack=yes only='' wanted=${ANOMALY_DETECTOR_VERSION:-} from='' webhook='' allow=''
-channel=${ANOMALY_DETECTOR_CHANNEL:-stable} tmp='' log=/dev/null unproven='' restart='' changes=0 was_active='' new_docker=''
+channel=${ANOMALY_DETECTOR_CHANNEL:-stable} tmp='' log=/dev/null stage='' sum='' unproven='' restart='' changes=0 was_active='' new_docker=''
 
 usage() {
   cat <<'END'
@@ -49,9 +51,7 @@ change() {
 
 parse() {
   while [ $# -gt 0 ]; do
-    case $1 in
-      --slack-webhook-file|--from|--allow|--channel) [ $# -gt 1 ] || die 2 "$1 needs a value" ;;
-    esac
+    case $1 in --slack-webhook-file|--from|--allow|--channel) [ $# -gt 1 ] || die 2 "$1 needs a value" ;; esac
     case $1 in
       --dry-run) dry=yes ;;
       --detector-only) only=yes stack='' ;;
@@ -67,7 +67,7 @@ parse() {
       --version=*) wanted=${1#*=} ;;
       --version) case ${2:--} in -*) say "$NAME installer $THIS_VERSION"; exit 0 ;; *) wanted=$2; shift ;; esac ;;
       -h|--help) usage; exit 0 ;;
-      *) warn "unknown option $1"; usage >&2; exit 2 ;;
+      *) usage >&2; die 2 "unknown option $1" ;;
     esac
     shift
   done
@@ -77,54 +77,44 @@ is_source() { printf '%s' "$1" | grep -Eq '^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-F
 
 finish() {
   code=$?
-  trap - EXIT
-  set +e
+  trap - EXIT; set +e
   [ -z "$unproven" ] || { roll_back; code=5; }
   [ -z "$tmp" ] || rm -rf "$tmp"
-  exit $code
+  exit "$code"
 }
 
 # ---- what this machine is, and what stands in the way; nothing is changed here ----
 preflight() {
   [ "$(id -u)" = 0 ] || die 1 "needs root: run it with sudo"
-  [ "$(uname -s)" = Linux ] || die 3 "needs Linux; this is $(uname -s)"
-  case $(uname -m) in
-    x86_64) arch=x64 ;;
-    aarch64) arch=arm64 ;;
-    *) die 3 "there is no build for $(uname -m): x86_64 and aarch64 only" ;;
-  esac
+  case $(uname -s)-$(uname -m) in Linux-x86_64) arch=x64 ;; Linux-aarch64) arch=arm64 ;; *) die 3 "there is no build for $(uname -sm): Linux on x86_64 or aarch64 only" ;; esac
   getconf GNU_LIBC_VERSION >/dev/null 2>&1 || die 3 "needs glibc, this is musl or another: use Debian or Ubuntu"
-  systemd=''; [ ! -d /run/systemd/system ] || systemd=yes
+  systemd='' systemd_version=0
+  if [ -d /run/systemd/system ]; then systemd=yes systemd_version=$(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p'); fi
+  [ -z "$systemd" ] || [ "$systemd_version" -ge 250 ] || die 3 "needs systemd 250 or newer (Debian 12, Ubuntu 24.04); this is $systemd_version"
   upgrade=''; [ ! -x "$BINARY" ] || upgrade=yes
 }
 note() { say "note: $*"; }
+active() { [ -n "$systemd" ] && systemctl -q is-active "$1"; }
 survey() {
-  [ -z "$only" ] || [ -z "$webhook$allow" ] || :
   [ -z "$webhook" ] || [ -r "$webhook" ] || die 1 "--slack-webhook-file $webhook: cannot be read"
-  need=300; [ -z "$stack" ] || need=2500
-  free=$(df -Pm /var/lib | awk 'NR == 2 { print $4 }')
+  need=300 least=150; [ -z "$stack" ] || need=2500 least=1000
+  free=$(df -Pm /var/lib | awk 'NR == 2 { print $4 }') memory=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)
   [ "$free" -ge "$need" ] || die 1 "only $free MB free on the disk of /var/lib, $need are needed: make room, or use --no-stack"
-  memory=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)
-  least=150; [ -z "$stack" ] || least=1000
   [ "$memory" -ge "$least" ] || note "only $memory MB of memory are free, $least are advised: stop something, or add swap"
   [ "$(date +%Y)" -ge 2026 ] || die 1 "the clock says $(date): set it (timedatectl set-ntp true)"
-  [ -z "$systemd" ] || [ "$(timedatectl show -p NTPSynchronized --value 2>/dev/null)" != no ] || note "the clock is not synchronised: timedatectl set-ntp true (bans are timed by it)"
+  [ "$(timedatectl show -p NTPSynchronized --value 2>/dev/null)" != no ] || note "the clock is not synchronised: timedatectl set-ntp true (bans are timed by it)"
   for other in fail2ban crowdsec sshguard; do
-    if [ -n "$systemd" ] && systemctl -q is-active "$other"; then note "$other is running: both may ban; each keeps to rules of its own"; fi
+    ! active $other || note "$other is running too, and both may ban: disable one (systemctl disable --now $other) or leave both, their rules do not meet"
   done
-  if has ufw && ufw status 2>/dev/null | grep -q '^Status: active'; then note "ufw is active: our rules stand before it; nothing to do"; fi
-  if [ -n "$systemd" ] && systemctl -q is-active firewalld; then note "firewalld is active: its reload drops our rules, and they are back within 30 s"; fi
-  if has docker && docker ps --format '{{.Ports}}' 2>/dev/null | grep -q -- '->'; then note "Docker publishes ports: bans act before Docker (raw/PREROUTING), so they hold there too"; fi
-  if has iptables-legacy-save && iptables -V | grep -q nf_tables && iptables-legacy-save 2>/dev/null | grep -q '^-A'; then
+  ! ufw status 2>/dev/null | grep -q '^Status: active' || note "ufw is active: our rules stand before its own; nothing to do"
+  ! active firewalld || note "firewalld is active: its reload drops our rules; they are back within 30 s"
+  ! docker ps --format '{{.Ports}}' 2>/dev/null | grep -q -- '->' || note "Docker publishes ports: bans act before Docker (raw/PREROUTING), so they hold there too"
+  if iptables -V 2>/dev/null | grep -q nf_tables && iptables-legacy-save 2>/dev/null | grep -q '^-A'; then
     note "rules of iptables-legacy and iptables-nft are mixed: update-alternatives --config iptables chooses one"
   fi
-  if [ -n "$stack" ] && [ ! -e "$OPT/docker-compose.yml" ] && listener 80; then
-    die 1 "port 80 is in use by $holder: stop it, or protect it with --detector-only"
-  fi
+  if [ -n "$stack" ] && [ ! -e "$OPT/docker-compose.yml" ] && listener 80; then die 1 "port 80 is in use by $holder: stop it, or protect it with --detector-only"; fi
   port=8080
-  if [ ! -e "$CONFIG" ]; then
-    while listener $port && [ $port -lt 8099 ]; do note "port $port is in use by $holder: the dashboard takes $((port + 1))"; port=$((port + 1)); done
-  fi
+  while [ ! -e "$CONFIG" ] && [ $port -lt 8099 ] && listener $port; do note "port $port is in use by $holder: the dashboard takes $((port + 1))"; port=$((port + 1)); done
   find_log
 }
 listener() { # PORT: is it taken? $holder says by whom
@@ -136,15 +126,11 @@ find_log() {
   logfile=$NGINX_LOGS/hng-access.log
   [ -n "$only" ] || return 0
   logfile=/var/log/nginx/hng-access.log
-  set +f
-  for f in "$logfile" "$NGINX_LOGS/hng-access.log" /var/log/nginx/*.log; do
-    case $f in *[!A-Za-z0-9._/-]*) continue ;; esac
-    if tail -n 1 "$f" 2>/dev/null | grep -q '^{.*"status"'; then logfile=$f; set -f; say "nginx's JSON log: $f"; return 0; fi
+  for f in "$logfile" "$NGINX_LOGS/hng-access.log" $(find /var/log/nginx -maxdepth 1 -name '*.log' 2>/dev/null | grep '^[A-Za-z0-9._/-]*$' | sort); do
+    if tail -n 1 "$f" 2>/dev/null | grep -q '^{.*"status"'; then logfile=$f; say "nginx's JSON log: $f"; return 0; fi
   done
-  set -f
-  note "no JSON access log of nginx was found. In nginx's http block, then nginx -s reload:
-        include $SHARE/log-format.conf;
-        access_log $logfile hng;"
+  note "no JSON access log of nginx was found. Put these into nginx's http block, then nginx -s reload:
+        include $SHARE/log-format.conf; access_log $logfile hng;"
 }
 # The address this very session comes from; sudo hides it, a process above us still has it.
 ssh_client() {
@@ -163,18 +149,17 @@ fetch() {
   else wget -q --tries=3 --timeout=20 -O "$2" "$1" </dev/null 2>>"$log"; fi || die 1 "cannot download $1 (behind a proxy: set https_proxy; offline: --from FILE)"
 }
 verify() { # DIRECTORY
-  [ -n "$PUBLIC_KEY" ] || die 4 "this copy of install.sh carries no public key: use the one of a release"
+  [ -n "$PUBLIC_KEY" ] || die 4 "this copy of install.sh carries no public key to verify with: use the one of a release"
   printf -- '-----BEGIN PUBLIC KEY-----\n%s\n-----END PUBLIC KEY-----\n' "$PUBLIC_KEY" >"$tmp/key.pem"
   openssl pkeyutl -verify -pubin -inkey "$tmp/key.pem" -rawin -in "$1/SHA256SUMS" -sigfile "$1/SHA256SUMS.sig" >>"$log" 2>&1 ||
     die 4 "the signature of SHA256SUMS is not ours: nothing was installed"
 }
 obtain() {
-  here=''
-  case $0 in */install.sh|install.sh) here=$(cd "$(dirname "$0")" && pwd) ;; esac
-  if [ -z "$from" ] && [ -n "$here" ] && [ -f "$here/src/main.ts" ]; then build; return 0; fi
-  if [ -z "$from" ] && [ -n "$here" ] && [ -x "$here/$NAME" ]; then stage=$here program=$here/$NAME; return 0; fi
-  has openssl || packages openssl
-  mkdir "$tmp/get"
+  here=''; case $0 in */install.sh|install.sh) here=$(cd "$(dirname "$0")" && pwd) ;; esac
+  [ -z "$from" ] || here=''
+  if [ -n "$here" ] && [ -f "$here/src/main.ts" ]; then build; return 0; fi
+  if [ -n "$here" ] && [ -x "$here/$NAME" ]; then stage=$here program=$here/$NAME; return 0; fi
+  packages openssl
   if [ -n "$from" ]; then
     [ -f "$from" ] || die 2 "--from $from: no such file"
     dir=$(cd "$(dirname "$from")" && pwd) archive=$(basename "$from")
@@ -182,7 +167,7 @@ obtain() {
     verify "$dir"
   else
     url=$BASE_URL; [ "$channel" = stable ] || url=$url/$channel; [ -z "$wanted" ] || url=$url/v${wanted#v}
-    dir=$tmp/get
+    dir=$tmp/get; mkdir "$dir"
     fetch "$url/SHA256SUMS" "$dir/SHA256SUMS"; fetch "$url/SHA256SUMS.sig" "$dir/SHA256SUMS.sig"
     verify "$dir"
     archive=$(sed -n "s/^[0-9a-f]\{64\}  \($NAME-[A-Za-z0-9.+~-]*-linux-$arch\.tar\.gz\)\$/\1/p" "$dir/SHA256SUMS" | head -n 1)
@@ -191,14 +176,11 @@ obtain() {
   sum=$(sed -n "s/^\([0-9a-f]\{64\}\)  $archive\$/\1/p" "$dir/SHA256SUMS" | head -n 1)
   [ -n "$sum" ] || die 4 "SHA256SUMS does not name $archive"
   no_downgrade "${archive#"$NAME"-}"
-  if [ -f "$SHARE/release" ] && [ "$(cat "$SHARE/release")" = "$sum" ] && [ -f "$SHARE/files.sha256" ] && (cd / && sha256sum --status -c "$SHARE/files.sha256" 2>/dev/null); then
-    stage='' ; return 0
-  fi
+  if [ "$(cat "$SHARE/release" 2>/dev/null)" = "$sum" ] && sha256sum --status -c "$SHARE/files.sha256" 2>/dev/null && { [ -z "$stack" ] || [ -e "$OPT/docker-compose.yml" ]; }; then return 0; fi
   [ -n "$from" ] || { say "fetching $archive"; fetch "$url/$archive" "$dir/$archive"; }
   [ "$(sha256sum <"$dir/$archive" | cut -d' ' -f1)" = "$sum" ] || die 4 "$archive is not what SHA256SUMS promises: nothing was installed"
-  stage=$tmp/stage; mkdir "$stage"
+  stage=$tmp/stage program=$tmp/stage/$NAME; mkdir "$stage"
   tar -xzf "$dir/$archive" -C "$stage" --strip-components=1 --no-same-owner
-  program=$stage/$NAME
 }
 # A signed list of an old release must not bring an old hole back unasked.
 no_downgrade() {
@@ -209,11 +191,10 @@ no_downgrade() {
 }
 build() {
   stage=$here program=$here/dist/$NAME sum=checkout
-  [ -z "$dry" ] || [ -x "$program" ] || { say "would build $program (npm run build)"; exit 0; }
-  [ -z "$dry" ] || return 0
-  has npm && has node || packages nodejs npm
-  say "building from $here"
-  owner=$(stat -c %U "$here")
+  has npm || packages nodejs npm
+  [ -z "$dry" ] || { say "  build $program"; [ -x "$program" ] || exit 0; return 0; }
+  say "building from $here"; owner=$(stat -c %U "$here")
+  # shellcheck disable=SC2016
   runuser -u "$owner" -- sh -c 'cd "$1" && sh scripts/setup.sh && npm run --silent build' sh "$here" >>"$log" 2>&1 </dev/null ||
     die 1 "the build failed: see $log"
 }
@@ -225,24 +206,21 @@ prove() { # Does the new binary run, and does it understand the configuration?
 }
 refuse() { [ -n "$upgrade" ] || die 1 "$*"; die 5 "$*: the installed one stays as it is"; }
 make_config() {
-  list=''
+  list='' hook=''; [ -z "$webhook" ] || hook="s|^  # webhook_file: .*|  webhook_file: $WEBHOOK|"
   for a in $(ssh_client) $allow; do if is_source "$a"; then list="$list${list:+, }\"$a\""; fi; done
   sed -e "s|^  path: /var/log/nginx/hng-access.log\$|  path: $logfile|" -e "s|^allowlist: \[\]\$|allowlist: [$list]|" \
-    -e "s|^  listen: 127.0.0.1:8080\$|  listen: 127.0.0.1:$port|" "$stage/config/$NAME.yaml" >"$tmp/config.yaml"
+    -e "s|^  listen: 127.0.0.1:8080\$|  listen: 127.0.0.1:$port|" -e "$hook" "$stage/config/$NAME.yaml" >"$tmp/config.yaml"
 }
 
 # ---- changes ----
 packages() { # NAMES: those of them that are missing
-  set -- $(for p in "$@"; do dpkg -s "$p" 2>/dev/null | grep -q '^Status: install ok installed' || echo "$p"; done)
+  for p in "$@"; do shift; dpkg -s "$p" 2>/dev/null | grep -q '^Status: install ok installed' || set -- "$@" "$p"; done
   [ $# -gt 0 ] || return 0
-  has apt-get || die 3 "needs $*, and there is no apt-get to install it: install it by hand"
+  has apt-get || die 3 "needs $*, and there is no apt-get: install it by hand"
   change "apt-get install $*" apt_install "$@" || die 1 "apt-get install $* failed: see $log"
   [ -n "$dry" ] || printf '%s\n' "$@" >>"$tmp/packages"
 }
-apt_install() {
-  apt-get install -y -q --no-install-recommends "$@" && return 0
-  apt-get update -q && apt-get install -y -q --no-install-recommends "$@"
-}
+apt_install() { apt-get install -y -q --no-install-recommends "$@" || { apt-get update -q && apt-get install -y -q --no-install-recommends "$@"; }; }
 directory() { # PATH MODE OWNER GROUP
   [ "$(stat -c '%a %U %G' "$1" 2>/dev/null)" != "$2 $3 $4" ] || return 0
   change "directory $1 ($2 $3:$4)" install -d -m "$2" -o "$3" -g "$4" "$1"
@@ -261,66 +239,66 @@ roll_back() {
   unproven=''
   [ -z "$systemd" ] || journalctl -u "$NAME" -n 15 --no-pager -o cat 2>/dev/null | tee -a "$log" >&2
   while read -r f; do if [ -e "$tmp/old$f" ]; then mv -f "$tmp/old$f" "$f"; else rm -f "$f"; fi; done <"$tmp/replaced"
-  systemctl daemon-reload
-  systemctl reset-failed "$NAME" 2>/dev/null
+  systemctl daemon-reload; systemctl reset-failed "$NAME" 2>/dev/null
   if [ -n "$was_active" ]; then systemctl restart "$NAME"; else systemctl stop "$NAME" 2>/dev/null; [ -n "$upgrade" ] || systemctl disable "$NAME" 2>/dev/null; fi >>"$log" 2>&1
   warn "$NAME did not come up within $HEALTH_SECONDS s; everything is as it was before (log: $log)"
 }
 install_detector() {
-  packages iptables ipset logrotate ca-certificates
+  packages iptables ipset nftables logrotate ca-certificates
   [ -n "$dry" ] || iptables -w -t raw -S >/dev/null 2>>"$log" || die 3 "iptables -t raw does not work here (a container without NET_ADMIN? a kernel without netfilter?): see $log"
   id -u $NAME >/dev/null 2>&1 || change "system user $NAME" useradd --system --user-group --home-dir "$STATE" --no-create-home --shell /usr/sbin/nologin $NAME
   directory "$ETC" 750 root $NAME
-  directory "$ETC/credentials" 700 root root
+  directory "$ETC/credentials" 750 root $NAME
   directory "$SHARE" 755 root root
   if [ -z "$only" ]; then
     directory "$NGINX_LOGS" 2751 root adm
     [ -e "$NGINX_LOGS/hng-access.log" ] || change "file $NGINX_LOGS/hng-access.log" install -m 640 -o root -g adm /dev/null "$NGINX_LOGS/hng-access.log"
   fi
-  if [ -n "$webhook" ] && put "$webhook" "$WEBHOOK" 600; then restart=yes; fi
+  ! active $NAME || was_active=yes
+  [ -n "$dry" ] || [ -z "$systemd" ] || unproven=yes
+  if [ -n "$webhook" ] && put "$webhook" "$WEBHOOK" 640 $NAME; then restart=yes; fi
   if [ -n "$stage" ]; then
-    [ -z "$systemd" ] || ! systemctl -q is-active $NAME || was_active=yes
-    : >>"$tmp/replaced"; [ -n "$dry" ] || [ -z "$systemd" ] || unproven=yes
     if put "$program" "$BINARY" 755; then restart=yes; fi
     if [ ! -e "$CONFIG" ]; then put "$tmp/config.yaml" "$CONFIG" 640 $NAME || :
     elif ! cmp -s "$stage/config/$NAME.yaml" "$SHARE/$NAME.yaml"; then put "$stage/config/$NAME.yaml" "$CONFIG.new" 640 $NAME || :; fi
-    for unit in $NAME.service $NAME-gave-up.service; do if put "$stage/systemd/$unit" "$UNITS/$unit" 644; then restart=yes; fi; done
-    if [ -n "$systemd" ] && [ "$(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')" -ge 254 ]; then
-      directory "$UNITS/$NAME.service.d" 755 root root
-      if put "$stage/systemd/backoff.conf" "$UNITS/$NAME.service.d/10-backoff.conf" 644; then restart=yes; fi
+    if [ -n "$systemd" ]; then
+      if put "$stage/systemd/$NAME.service" "$UNITS/$NAME.service" 644; then restart=yes; fi
+      put "$stage/systemd/$NAME-gave-up.service" "$UNITS/$NAME-gave-up.service" 644 || :
     fi
+    [ "$systemd_version" -lt 254 ] || { directory "$UNITS/$NAME.service.d" 755 root root; put "$stage/systemd/backoff.conf" "$UNITS/$NAME.service.d/10-backoff.conf" 644 || :; }
     put "$stage/systemd/logrotate.conf" /etc/logrotate.d/$NAME 644 || :
     put "$stage/install.sh" "$SHARE/install.sh" 755 || :
     for f in config/$NAME.yaml config/$NAME.schema.json nginx/log-format.conf docs/operations.md LICENSES.txt sbom.cdx.json; do
       if [ -f "$stage/$f" ]; then put "$stage/$f" "$SHARE/${f##*/}" 644 || :; fi
     done
   fi
-  [ -z "$allow" ] || grep -q "^allowlist: \[\"" "$CONFIG" 2>/dev/null || [ -n "$dry" ] || note "--allow:$allow: add it to allowlist in $CONFIG, which is yours; then systemctl reload $NAME"
+  for a in $allow; do
+    [ -n "$dry" ] || grep -Fq "$a" "$CONFIG" || note "--allow $a: $CONFIG is yours by now; add it to allowlist there, then systemctl reload $NAME"
+  done
 }
 start() {
   [ -n "$systemd" ] || { say "no systemd here: only the program was installed. Run it: $BINARY run --config $CONFIG"; return 0; }
-  if [ -z "$restart" ] && systemctl -q is-active $NAME && systemctl -q is-enabled $NAME; then unproven=''; return 0; fi
-  [ -n "$dry" ] || systemctl daemon-reload
+  if [ -z "$restart" ] && active $NAME && systemctl -q is-enabled $NAME; then unproven=''; return 0; fi
+  [ -n "$dry" ] || { systemctl daemon-reload; systemctl reset-failed $NAME 2>/dev/null || :; }
   systemctl -q is-enabled $NAME 2>/dev/null || change "systemctl enable $NAME" systemctl enable $NAME
   change "systemctl restart $NAME" systemctl restart --no-block $NAME
-  [ -n "$dry" ] || healthy || exit 5
+  [ -n "$dry" ] || healthy || { unproven=yes; exit 5; }
   unproven=''
 }
 healthy() { # Twice in a row, so that one that dies at once does not count as up.
   good=0 until=$(($(date +%s) + HEALTH_SECONDS))
-  while [ "$(date +%s)" -lt "$until" ]; do
-    if systemctl -q is-active $NAME && [ "$(systemctl show -p NRestarts --value $NAME)" = 0 ] && timeout 5 "$BINARY" status --json >/dev/null 2>&1; then
-      good=$((good + 1)); [ $good -lt 2 ] || return 0
-    else good=0; fi
+  while [ $good -lt 2 ]; do
+    restarts=$(systemctl show -p NRestarts --value $NAME)
+    if active $NAME && [ "$restarts" = 0 ] && timeout 5 "$BINARY" status --json >/dev/null 2>&1; then good=$((good + 1)); else good=0; fi
+    [ "$(date +%s)" -lt "$until" ] && [ "$restarts" -lt 3 ] || return 1
     sleep 1
   done
-  return 1
 }
 remember() { # What was installed, so that the next run can tell without fetching it.
   [ -z "$dry" ] || return 0
   if [ -s "$tmp/packages" ]; then sort -u "$tmp/packages" "$SHARE/packages" 2>/dev/null >"$tmp/all" || sort -u "$tmp/packages" >"$tmp/all"; put "$tmp/all" "$SHARE/packages" 644 >/dev/null || :; fi
-  [ -n "$stage" ] && [ -n "${sum:-}" ] && [ -n "$systemd" ] || return 0
-  (cd / && find "$BINARY" "$SHARE" "$UNITS/$NAME.service" "$UNITS/$NAME-gave-up.service" -type f ! -name packages ! -name release ! -name files.sha256 | sort | xargs sha256sum) >"$tmp/files"
+  [ -n "$stage" ] && [ -n "$sum" ] && [ -n "$systemd" ] || return 0
+  find "$BINARY" "$SHARE" "$UNITS/$NAME.service" "$UNITS/$NAME-gave-up.service" -type f ! -name packages ! -name release ! -name files.sha256 | sort | xargs sha256sum >"$tmp/files"
   printf '%s\n' "$sum" >"$tmp/release"
   put "$tmp/release" "$SHARE/release" 644 >/dev/null || :
   put "$tmp/files" "$SHARE/files.sha256" 644 >/dev/null || :
@@ -334,69 +312,58 @@ install_stack() {
     set -- docker.io; [ ! -d /sys/module/apparmor ] || set -- "$@" apparmor
     packages "$@"; new_docker=yes
   fi
-  if [ -n "$dry" ]; then has docker-compose || change "apt-get install docker-compose" :
-  elif ! has docker-compose && ! docker compose version >/dev/null 2>&1; then
+  if ! has docker-compose && ! docker compose version >/dev/null 2>&1; then
     if apt-cache show docker-compose-v2 >/dev/null 2>&1; then packages docker-compose-v2; else packages docker-compose; fi
   fi
   if [ -n "$new_docker" ] && [ ! -e /etc/docker/daemon.json ]; then
-    # Before Docker 27 published ports of IPv6 are only filtered and kept apart by client with this.
-    printf '{ "experimental": true, "ip6tables": true }\n' >"$tmp/daemon.json"
-    directory /etc/docker 755 root root
-    put "$tmp/daemon.json" /etc/docker/daemon.json 644 || :
+    printf '%s\n' "$DAEMON_JSON" >"$tmp/daemon.json"
+    directory /etc/docker 755 root root; put "$tmp/daemon.json" /etc/docker/daemon.json 644 || :
     [ -n "$dry" ] || systemctl restart docker >>"$log" 2>&1 || die 1 "Docker does not start: journalctl -u docker"
   fi
-  src=${stage:-$SHARE/stack} site=''
-  for d in $OPT $OPT/nginx $OPT/nginx/sites $OPT/nginx/certificates $OPT/acme; do directory $d 755 root root; done
-  [ -n "$stage" ] || { set -- ; src=$OPT; }
-  if [ "$src" != "$OPT" ]; then
+  site=''
+  for d in $OPT $OPT/nginx $OPT/nginx/sites $OPT/nginx/certificates $OPT/acme; do directory "$d" 755 root root; done
+  if [ -n "$stage" ]; then
     for f in docker-compose.yml docker-compose.tls.yml .env.example nginx/nginx.conf nginx/log-format.conf nginx/nextcloud.conf nginx/sites/tls.conf.example; do
-      if put "$src/$f" "$OPT/$f" 644; then site=yes; fi
+      if put "$stage/$f" "$OPT/$f" 644; then site=yes; fi
     done
-    for f in nginx/trusted-proxies.conf nginx/sites/nextcloud.conf; do [ -e "$OPT/$f" ] || put "$src/$f" "$OPT/$f" 644 || :; done
+    for f in nginx/trusted-proxies.conf nginx/sites/nextcloud.conf; do [ -e "$OPT/$f" ] || put "$stage/$f" "$OPT/$f" 644 || :; done
   fi
   if [ ! -e $OPT/.env ]; then
-    [ -n "$dry" ] && src=$stage || src=$OPT
     password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
     names="localhost $(ip -o addr show scope global 2>/dev/null | awk '{ sub("/.*", "", $4); print (index($4, ":") ? "[" $4 "]" : $4) }' | tr '\n' ' ')$(hostname -f 2>/dev/null || hostname)"
-    sed -e "s|^NEXTCLOUD_ADMIN_PASSWORD=\$|&$password|" -e "s|^NEXTCLOUD_TRUSTED_DOMAINS=.*|NEXTCLOUD_TRUSTED_DOMAINS=$names|" "$src/.env.example" >"$tmp/env"
+    sed -e "s|^NEXTCLOUD_ADMIN_PASSWORD=\$|&$password|" -e "s|^NEXTCLOUD_TRUSTED_DOMAINS=.*|NEXTCLOUD_TRUSTED_DOMAINS=$names|" "${stage:-$OPT}/.env.example" >"$tmp/env"
     put "$tmp/env" $OPT/.env 600 || :
   fi
   running=$(compose ps -q nginx 2>/dev/null || true)
-  if [ -n "$dry" ]; then change "docker-compose up -d (nginx on port 80, Nextcloud)" :; return 0; fi
   if [ -z "$running" ] || [ "$(docker inspect -f '{{.State.Running}}' "$running" 2>/dev/null)" != true ] || [ -n "$site" ]; then
     change "docker-compose up -d (nginx on port 80, Nextcloud)" compose up -d ||
       die 1 "the detector runs, but compose could not start nginx and Nextcloud (see $log): mend it and run the same line again"
-    [ -z "$running" ] || [ -z "$site" ] || compose exec -T nginx nginx -c /etc/nginx/hng/nginx.conf -s reload >>"$log" 2>&1 || warn "nginx refused the new configuration: see $log"
+    [ -n "$dry" ] || [ -z "$running" ] || [ -z "$site" ] || compose exec -T nginx nginx -c /etc/nginx/hng/nginx.conf -s reload >>"$log" 2>&1 || warn "nginx refused the new configuration: see $log"
   fi
 }
 
 # ---- and away again ----
 remove_rules() {
   for v in iptables ip6tables iptables-legacy ip6tables-legacy; do
-    has $v-save && has $v-restore || continue
-    $v-save 2>/dev/null | awk '
-      /^\*/ { table = substr($0, 2); made = 0 }
-      /^-A .* -j ANOMALY-DETECTOR$/ { sub("^-A", "-D"); jumps[table] = jumps[table] $0 "\n"; if (/made this table/) own[table] = $2 }
-      /^:ANOMALY-DETECTOR / { chain[table] = 1 }
-      END { for (t in chain) { printf "*%s\n%s-F ANOMALY-DETECTOR\n-X ANOMALY-DETECTOR\nCOMMIT\n", t, jumps[t]; if (t in own) printf "*%s\n-X %s\nCOMMIT\n", t, own[t] } }
-    ' >"$tmp/rules"
-    # Each block by itself: the kernel may refuse to give up a table, and that is all it refuses then.
-    awk -v RS='COMMIT\n' -v ORS='COMMIT\n' -v d="$tmp/rules" '{ print > (d "." NR) }' "$tmp/rules"
-    for n in 1 2 3 4 5 6; do if [ -s "$tmp/rules.$n" ]; then $v-restore --noflush -w 5 <"$tmp/rules.$n" || :; rm "$tmp/rules.$n"; fi; done
+    for table in $("$v"-save 2>/dev/null | awk '/^\*/ { t = substr($0, 2) } /^:ANOMALY-DETECTOR / { print t }'); do
+      "$v" -w 5 -t "$table" -S | sed -n 's/^-A \(.*-j ANOMALY-DETECTOR\)$/\1/p' >"$tmp/jumps"
+      xargs -r -L 1 "$v" -w 5 -t "$table" -D <"$tmp/jumps"
+      "$v" -w 5 -t "$table" -F ANOMALY-DETECTOR; "$v" -w 5 -t "$table" -X ANOMALY-DETECTOR
+      family=ip; case $v in ip6*) family=ip6 ;; esac
+      ! grep -q 'made this table' "$tmp/jumps" || "$v"-save -t "$table" | grep -q '^-A' || nft delete table "$family" "$table" || :
+    done
   done
-  if has ipset; then for s in $NAME-v4 $NAME-v6; do ipset destroy $s 2>/dev/null || :; done; fi
+  for s in $NAME-v4 $NAME-v6; do ipset destroy "$s" 2>/dev/null || :; done
 }
 remove() {
-  if [ -n "$systemd" ] && [ -e "$UNITS/$NAME.service" ]; then
-    change "stop and disable $NAME" sh -c "systemctl disable --now $NAME; systemctl reset-failed $NAME $NAME-gave-up; true"
-  fi
-  change "remove the firewall's ANOMALY-DETECTOR chains and sets" remove_rules
+  [ ! -e "$UNITS/$NAME.service" ] || change "stop and disable $NAME" sh -c "systemctl disable --now $NAME; systemctl reset-failed $NAME $NAME-gave-up; true"
+  change "remove the firewall's ANOMALY-DETECTOR chains and sets" remove_rules || :
   if [ -e $OPT/docker-compose.yml ] && has docker; then change "docker-compose down (Nextcloud's data volumes stay)" compose down || warn "docker-compose down failed: see $log"; fi
   set -- "$BINARY" "$UNITS/$NAME.service" "$UNITS/$NAME-gave-up.service" "$UNITS/$NAME.service.d" /etc/logrotate.d/$NAME
   installed=$(tr '\n' ' ' 2>/dev/null <$SHARE/packages || true)
   if [ "$action" = purge ]; then
     set -- "$@" "$ETC" "$STATE" "$LOGS" "$NGINX_LOGS" "$OPT" "$SHARE" "$RUN_LOG"
-    [ "$(cat /etc/docker/daemon.json 2>/dev/null)" != '{ "experimental": true, "ip6tables": true }' ] || set -- "$@" /etc/docker/daemon.json
+    [ "$(cat /etc/docker/daemon.json 2>/dev/null)" != "$DAEMON_JSON" ] || set -- "$@" /etc/docker/daemon.json
     if has docker && docker volume inspect HNG-nginx-logs >/dev/null 2>&1; then change "docker volume HNG-nginx-logs" docker volume rm HNG-nginx-logs || :; fi
   fi
   for f in "$@"; do [ ! -e "$f" ] || change "remove $f" rm -rf "$f"; done
@@ -406,10 +373,9 @@ remove() {
     [ -z "$installed" ] || say "Packages it had installed stay, others may need them by now: apt-get purge $installed"
     ! docker volume inspect ${NAME}_nextcloud >/dev/null 2>&1 || say "Nextcloud's files stay: docker volume rm ${NAME}_nextcloud ${NAME}_mariadb deletes them for good"
   else
-    say "Kept: $ETC, $STATE, $LOGS${stack:+, $OPT}. --purge removes them too."
+    say "Kept: $ETC, $STATE, $LOGS, $OPT. --purge removes them too."
   fi
 }
-
 next_steps() {
   at=$(sed -n 's/^  listen: *\(127[0-9.]*:[0-9]*\).*/\1/p' "$CONFIG" 2>/dev/null | head -n 1); at=${at:-127.0.0.1:8080}
   say "$NAME $("$BINARY" version | cut -d' ' -f2) is running, and learning what is normal here. Next:
@@ -421,20 +387,14 @@ next_steps() {
 
 main() {
   parse "$@"
-  trap finish EXIT
-  trap 'exit 1' HUP INT TERM
+  trap finish EXIT; trap 'exit 1' HUP INT TERM
   preflight
-  tmp=$(mktemp -d)
+  tmp=$(mktemp -d); : >"$tmp/replaced"
   [ -n "$dry" ] || { log=$RUN_LOG; rm -f "$log"; : >"$log"; date -u >>"$log"; }
   if [ "$action" != install ]; then remove; [ "$action" != purge ] || [ -n "$dry" ] || rm -f "$RUN_LOG"; return 0; fi
-  survey
-  obtain
-  [ -z "$stage" ] || prove
-  install_detector
-  start
-  remember
-  [ -z "$stack" ] || install_stack
+  survey; obtain; [ -z "$stage" ] || prove
+  install_detector; start; remember; [ -z "$stack" ] || install_stack
   [ -z "$dry" ] || { say "dry run: $changes changes, none made"; return 0; }
-  if [ $changes = 0 ]; then say "$("$BINARY" version | cut -d' ' -f1-2) is installed and running: nothing to do"; else next_steps; fi
+  if [ $changes = 0 ]; then say "$("$BINARY" version | cut -d' ' -f1-2) is installed and running: nothing to do"; elif [ -n "$systemd" ]; then next_steps; fi
 }
 main "$@"; exit; }

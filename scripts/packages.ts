@@ -15,6 +15,11 @@ const PACKAGES: readonly Package[] = [
   { name: "iproute2", program: "ip", why: "firewall and end to end: network namespaces" },
   { name: "procps", program: "sysctl", why: "end to end: IPv6 inside the namespaces" },
   { name: "curl", program: "curl", why: "end to end: clients with an address of their own" },
+  { name: "docker.io", program: "dockerd", why: "installer and compose: a fresh VPS in a container" },
+  { name: "debootstrap", program: "debootstrap", why: "installer and compose: its Debian" },
+  { name: "shellcheck", program: "shellcheck", why: "installer: the script itself" },
+  { name: "qemu-user-static", program: "qemu-aarch64-static", why: "release: the arm64 program starts" },
+  { name: "libc6-arm64-cross", program: "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1", why: "release: the same" },
   { name: "chromium", program: "chromium", why: "browser: the dashboard as people see it" },
 ];
 

@@ -5,12 +5,13 @@
  *     openssl genpkey -algorithm ed25519 -out release-key.pem       once; kept off this machine and out of the repository
  *     bun run release --key release-key.pem --base-url https://example.org/anomaly-detector
  */
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { createBuildTree } from "./release/build-tree.ts";
 import { embeddedPackages } from "./release/packages.ts";
 import { publish } from "./release/publish.ts";
-import { readReleaseKey } from "./release/signature.ts";
+import { createKey, readReleaseKey } from "./release/signature.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 /** Archive suffix, as install.sh asks for it, and what bun calls it. */
@@ -30,8 +31,7 @@ const { values } = parseArgs({
 process.exit(await release());
 
 async function release(): Promise<number> {
-  const keyPath = values.key ?? process.env.ANOMALY_DETECTOR_RELEASE_KEY;
-  if (!keyPath) return fail("no key: --key FILE (openssl genpkey -algorithm ed25519 -out FILE makes one)");
+  const keyPath = values.key ?? process.env.ANOMALY_DETECTOR_RELEASE_KEY ?? trialKey();
   const unknown = values.target.filter((target) => !(target in TARGETS));
   if (unknown.length > 0)
     return fail(`unknown target ${unknown.join(", ")}; known are ${Object.keys(TARGETS).join(", ")}`);
@@ -49,6 +49,14 @@ async function release(): Promise<number> {
     tree.remove();
   }
   return 0;
+}
+
+/** Without a key of one's own a release can be tried, not published: its key lies in the checkout's dist/. */
+function trialKey(): string {
+  const path = join(ROOT, "dist/trial-key.pem");
+  if (!existsSync(path)) createKey(path);
+  console.error(`release: no --key FILE: signing with ${path}, which is for trying only`);
+  return path;
 }
 
 function fail(message: string): number {

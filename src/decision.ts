@@ -59,6 +59,8 @@ export interface Evidence {
 export interface SourceVerdict extends Evidence {
   readonly scope: "source";
   readonly source: Source;
+  /** When the visit that led here began: the first request with never ten quiet minutes since. */
+  readonly firstAt?: EpochMs | undefined;
 }
 
 export interface GlobalVerdict extends Evidence {

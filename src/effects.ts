@@ -11,6 +11,8 @@ export type OutcomeSink = (outcome: Outcome) => void;
 export interface EffectsParts {
   readonly clock: Clock;
   readonly worker: Pick<FirewallWorker, "ban" | "unban" | "exclusive">;
+  /** Sees each decision before anything is done about it: what must survive a crash is written here. */
+  readonly journal?: ((decision: Decision) => void) | undefined;
   /** In order: the ledger first, so that whoever reads the state later sees the outcome in it. */
   readonly sinks: readonly OutcomeSink[];
   /** Bans were seen not to block and enforcement was moved: every ban must be put in force again. */
@@ -47,13 +49,14 @@ export class Effects {
   }
 
   readonly submit = (decision: Decision): void => {
+    this.parts.journal?.(decision);
     switch (decision.kind) {
       case "ban":
-        this.#waiting.set(decision.ban.source, { decision, listeners: [] });
+        this.#await(decision);
         this.parts.worker.ban(entryOf(decision.ban, this.parts.clock.now()));
         break;
       case "unban":
-        this.#waiting.set(decision.ban.source, { decision, listeners: [] });
+        this.#await(decision);
         this.parts.worker.unban(decision.ban.source);
         break;
       case "alert":
@@ -68,11 +71,26 @@ export class Effects {
     }
   };
 
+  /** The latest word on a source is the one that counts; whoever waits for an earlier one is told so. */
+  #await(decision: Waiting["decision"]): void {
+    const overtaken = this.#waiting.get(decision.ban.source);
+    this.#waiting.set(decision.ban.source, { decision, listeners: [] });
+    if (overtaken === undefined) return;
+    const detail = `overtaken by ${decision.kind === "ban" ? "a ban" : "an unban"} before it was done`;
+    const outcome: Outcome = { decision: overtaken.decision, result: "failed", at: this.parts.clock.now(), detail };
+    for (const listen of overtaken.listeners) listen(outcome);
+  }
+
   /** The first outcome of the ban or unban now on its way for a source; null when none is. */
   outcomeOf(source: Source): Promise<Outcome> | null {
     const waiting = this.#waiting.get(source);
     if (waiting === undefined) return null;
     return new Promise((resolve) => waiting.listeners.push(resolve));
+  }
+
+  /** Is a ban or unban of this source on its way? */
+  isWaiting(source: Source): boolean {
+    return this.#waiting.has(source);
   }
 
   /** For the FirewallWorker: what became of a submitted ban or unban. */

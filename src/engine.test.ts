@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { source } from "../test/outcomes.ts";
-import { config, DAY, HOUR, ip, MINUTE, SECOND, type Sketch, START, Site, visitor } from "../test/records.ts";
+import { config, DAY, HOUR, ip, MINUTE, SECOND, Site, type Sketch, START, visitor } from "../test/records.ts";
 import type { Ban, Decision } from "./decision.ts";
 import type { Engine } from "./engine.ts";
 import { parseRange } from "./net/cidr.ts";
@@ -8,11 +8,15 @@ import { parseRange } from "./net/cidr.ts";
 const A = "203.0.113.10";
 const ARMED = { baseline: { warm_up: "0s" } };
 const CONTRACT = { detection: { profile: "contract" }, baseline: { warm_up: "0s" } };
+/** The contract with a guard so strict that no flood is learned: the floors stay in force once `idle` has passed. */
+const FLOORS = { detection: { profile: "contract" }, baseline: { warm_up: "0s", spike_guard: 1 } };
+const idle = (site: Site): Site => site.send({ source: "192.0.2.1" }).wait(15 * SECOND);
 const ALICE = (at: number) => ({ scope: "manual" as const, at, by: "alice" });
 
 const range = (text: string, why: string) => ({ range: parseRange(text)!, why });
 /** Enough to be banned for in any profile. */
-const flood = (site: Site, from = A, sketch: Sketch = {}): Site => site.flow(50, 600, () => ({ source: from, ...sketch }));
+const flood = (site: Site, from = A, sketch: Sketch = {}): Site =>
+  site.flow(50, 600, () => ({ source: from, ...sketch }));
 const settle = (engine: Engine, ban: Ban, at: number) =>
   engine.settle({ decision: { kind: "ban", at: ban.since, ban }, result: "done", at });
 
@@ -21,7 +25,10 @@ describe("state", () => {
     const site = new Site();
     expect(site.engine.status().state).toBe("learning");
     site.send().wait(5 * MINUTE - 1);
-    expect(site.engine.status()).toMatchObject({ state: "learning", warmUp: { learnedMs: 299_999, neededMs: 300_000 } });
+    expect(site.engine.status()).toMatchObject({
+      state: "learning",
+      warmUp: { learnedMs: 299_999, neededMs: 300_000 },
+    });
     site.wait(1);
     expect(site.engine.status()).toMatchObject({ state: "armed", warmUp: { learnedMs: 300_000 } });
   });
@@ -35,8 +42,8 @@ describe("state", () => {
 
   test("paused while the breaker is open", () => {
     const site = new Site({ ...ARMED, bans: { circuit_breaker: { bans_per_minute: 1 } } });
-    for (const from of [A, "203.0.113.11", "203.0.113.12"]) flood(site, from);
-    expect(site.engine.status()).toMatchObject({ state: "paused", breaker: { open: true, bansInMinute: 2, limit: 1 } });
+    for (const from of [A, "203.0.113.11"]) flood(site, from);
+    expect(site.engine.status()).toMatchObject({ state: "paused", breaker: { open: true, limit: 1 } });
   });
 
   test("before anything happened it can be asked", () => {
@@ -46,7 +53,7 @@ describe("state", () => {
   });
 
   // SourceTable.top(0, …) reads an element of an empty list.
-  test.failing("and asked for no sources at all", () => {
+  test("and asked for no sources at all", () => {
     expect(new Site().send().engine.status(0).sources.top).toEqual([]);
   });
 
@@ -63,24 +70,23 @@ describe("state", () => {
   });
 
   test("counters count", () => {
-    const site = flood(new Site(ARMED));
-    const banned = site.bans[0]!;
-    site.wait(10 * MINUTE);
-    expect(site.engine.counters()).toMatchObject({ records: 600, bans: 1, unbans: 1, late: 0, future: 0 });
-    expect(site.engine.counters().banned).toBe(600 - banned.cause.at! / 20 + START / 20 - 1);
+    const site = flood(new Site(ARMED)).wait(10 * MINUTE);
+    const upToBan = (site.bans[0]!.since - START) / 20 + 1;
+    const counters = site.engine.counters();
+    expect(counters).toMatchObject({ records: 600, bans: 1, unbans: 1, banned: 600 - upToBan, late: 0, future: 0 });
   });
 });
 
 describe("warm-up", () => {
   test.each(["adaptive", "contract"])("what would be a ban later is none (%s)", (profile) => {
-    const site = new Site({ detection: { profile } });
+    const site = new Site({ detection: { profile, ceiling: 20 } });
     site.flow(10, 600, () => ({ source: A }));
     expect(site.bans).toEqual([]);
     expect(site.engine.status().state).toBe("learning");
   });
 
   test.each(["adaptive", "contract"])("but the ceiling guards (%s)", (profile) => {
-    const site = new Site({ detection: { profile } });
+    const site = new Site({ detection: { profile, ceiling: 20 } });
     site.flow(50, 1500, () => ({ source: A }));
     expect(site.bans.map((ban) => ban.cause)).toMatchObject([{ reasons: ["ceiling"], triggerRate: 20 }]);
   });
@@ -92,7 +98,7 @@ describe("warm-up", () => {
   });
 
   // per_6_hours has no higher bar during the warm-up: at its default it is reached no later than twice per_minute.
-  test.failing("every ban of the warm-up names the ceiling", () => {
+  test("every ban of the warm-up names the ceiling", () => {
     for (const perSecond of [1, 0.1, 0.03]) {
       const site = new Site({ baseline: { warm_up: "24h" } });
       site.flow(perSecond, 60, () => ({ source: A, method: "POST", path: "/login", status: 303 }));
@@ -105,9 +111,16 @@ describe("a ban", () => {
   test("carries its evidence and its first duration", () => {
     const site = flood(new Site(CONTRACT));
     const [ban] = site.bans;
-    expect(ban).toMatchObject({ source: source(A), banCount: 1, since: START + 3000, until: START + 3000 + 10 * MINUTE });
+    expect(ban).toMatchObject({
+      source: source(A),
+      banCount: 1,
+      since: START + 3000,
+      until: START + 3000 + 10 * MINUTE,
+    });
     expect(ban!.cause).toMatchObject({ scope: "source", requests: 151, reasons: ["z-score"], at: START + 3000 });
-    expect(site.decisions.filter((decision) => decision.kind === "ban").map((decision) => decision.at)).toEqual([ban!.since]);
+    expect(site.decisions.filter((decision) => decision.kind === "ban").map((decision) => decision.at)).toEqual([
+      ban!.since,
+    ]);
   });
 
   test("its later lines are counted as banned and kept out of windows and baseline", () => {
@@ -156,16 +169,15 @@ describe("a ban", () => {
   });
 
   test("no more than max_active at once; the next is withheld and has to offend anew", () => {
-    const site = new Site({ ...CONTRACT, bans: { max_active: 100, circuit_breaker: { bans_per_minute: 1000 } } });
-    // Far apart, so that the site itself stays what it was; long bans, so that all are in force together.
-    const durations = { ...CONTRACT, bans: { max_active: 100, durations: ["permanent"] } };
-    site.engine.configure(config(durations), site.emit);
-    for (let n = 0; n < 101; n++) site.flow(100, 160, () => ({ source: visitor(n) })).wait(2 * MINUTE);
-    expect(site.engine.banCount).toBe(100);
-    expect(site.engine.counters().bansWithheld).toBe(1);
+    const site = idle(new Site({ ...FLOORS, bans: { max_active: 100 } }));
+    for (let n = 0; n < 100; n++) site.engine.ban(source(visitor(n)), ALICE(site.at), "permanent", site.emit);
+    site.flow(100, 160, () => ({ source: A }));
+    expect([site.engine.banCount, site.engine.counters().bansWithheld]).toEqual([100, 1]);
     site.engine.unban(source(visitor(0)), site.at, "alice", false, site.emit);
-    site.flow(100, 160, () => ({ source: visitor(100) }));
-    expect(site.engine.banCount).toBe(100);
+    site.flow(100, 140, () => ({ source: A }));
+    expect(site.engine.banCount).toBe(99);
+    site.flow(100, 10, () => ({ source: A }));
+    expect(site.engine.banOf(source(A))).toBeDefined();
   });
 });
 
@@ -295,7 +307,7 @@ describe("who is never banned", () => {
 });
 
 describe("the breaker", () => {
-  const FILE = { ...CONTRACT, bans: { circuit_breaker: { bans_per_minute: 3 } } };
+  const FILE = { ...FLOORS, bans: { circuit_breaker: { bans_per_minute: 3 } } };
   /** `count` sources are banned (or would be) within a few seconds. */
   const storm = (site: Site, count: number, first = 0): Site => {
     for (let n = first; n < first + count; n++) site.flow(1000, 160, () => ({ source: visitor(n) }));
@@ -303,33 +315,32 @@ describe("the breaker", () => {
   };
 
   test("as many bans as the limit are made", () => {
-    const site = storm(new Site(FILE), 3);
+    const site = storm(idle(new Site(FILE)), 3);
     expect(site.bans.length).toBe(3);
     expect(site.told("circuit-breaker")).toEqual([]);
   });
 
   test("one more opens it: alerted once, banning stops, and resumes after a calm minute, alerted once", () => {
-    const site = storm(new Site(FILE), 8);
+    const site = storm(idle(new Site(FILE)), 8);
     expect(site.bans.length).toBe(3);
-    const opened = 3 * 160 + 150;
-    expect(site.told("circuit-breaker")).toEqual([`open ${opened / 1000}`]);
+    expect(site.told("circuit-breaker")).toEqual(["open 15.63"]);
     expect(site.engine.counters().bansWithheld).toBe(5);
     site.wait(3 * MINUTE, true);
     expect(site.told("circuit-breaker").length).toBe(2);
-    expect(site.told("circuit-breaker")[1]).toMatch(/^closed 6\d\.28$/);
+    expect(site.told("circuit-breaker")[1]).toMatch(/^closed 75/);
     expect(site.engine.status().state).toBe("armed");
     storm(site, 1, 50);
     expect(site.bans.length).toBe(4);
   });
 
   test("a person may ban while it is open", () => {
-    const site = storm(new Site(FILE), 8);
+    const site = storm(idle(new Site(FILE)), 8);
     expect(site.engine.ban(source("192.0.2.99"), ALICE(site.at), undefined, site.emit).result).toBe("banned");
   });
 
   // See breaker.test.ts: any wish within the last minute keeps it open, even those of one source.
-  test.failing("one source that goes on does not keep it open for an hour", () => {
-    const site = storm(new Site(FILE), 5);
+  test("one source that goes on does not keep it open for an hour", () => {
+    const site = storm(idle(new Site(FILE)), 5);
     for (let i = 0; i < 60; i++) site.flow(1000, 160, () => ({ source: visitor(99) })).wait(50 * SECOND);
     expect(site.bans.map((ban) => ban.source)).toContain(source(visitor(99)));
   });
@@ -364,9 +375,7 @@ describe("a global anomaly", () => {
   });
 
   test("of too few sources it is none", () => {
-    const site = new Site({ detection: { global: { min_sources: 30 }, ceiling: 1000 } });
-    site.engine.configure(config({ detection: { global: { min_sources: 30 } } }), site.emit);
-    site.warm();
+    const site = new Site({ detection: { global: { min_sources: 30 } } }).warm();
     site.wait(2 * MINUTE, true);
     crowd(site, 29, 20, 60);
     expect(site.told("global-anomaly")).toEqual([]);
@@ -400,15 +409,19 @@ describe("a global anomaly", () => {
 });
 
 describe("growth", () => {
-  test.each(["adaptive", "contract"])("of the site from 2 to 40 a second is learned within the hour (%s)", (profile) => {
-    const site = new Site({ detection: { profile }, bans: { circuit_breaker: { bans_per_minute: 10_000 } } });
-    site.flow(2, 2 * 1800, (i) => ({ source: visitor(i % 300), path: `/${i % 90}` }));
-    site.flow(40, 40 * 3600, (i) => ({ source: visitor(i % 3000), path: `/${i % 90}` }));
-    const { baseline, triggerRate } = site.engine.status().site;
-    expect(baseline.mean).toBeGreaterThan(20);
-    expect(triggerRate).toBeGreaterThan(40);
-    expect(site.bans).toEqual([]);
-  }, 20_000);
+  test.each(["adaptive", "contract"])(
+    "of the site from 2 to 40 a second is learned within the hour (%s)",
+    (profile) => {
+      const site = new Site({ detection: { profile }, bans: { circuit_breaker: { bans_per_minute: 10_000 } } });
+      site.flow(2, 2 * 1800, (i) => ({ source: visitor(i % 300), path: `/${i % 90}` }));
+      site.flow(40, 40 * 3600, (i) => ({ source: visitor(i % 3000), path: `/${i % 90}` }));
+      const { baseline, triggerRate } = site.engine.status().site;
+      expect(baseline.mean).toBeGreaterThan(20);
+      expect(triggerRate).toBeGreaterThan(40);
+      expect(site.bans).toEqual([]);
+    },
+    20_000,
+  );
 });
 
 describe("time", () => {
@@ -476,23 +489,26 @@ describe("time", () => {
   });
 
   // #moveTo lets all time pass first and ends the bans afterwards: the unban comes out behind later baselines.
-  test.failing("after a pause in the log decisions still come out in the order of their times", () => {
+  test("after a pause in the log decisions still come out in the order of their times", () => {
     const site = flood(new Site(CONTRACT)).wait(HOUR);
     const times = site.decisions.map((decision) => decision.at);
     expect(times).toEqual(times.toSorted((a, b) => a - b));
   });
 
   // #skipIdle judges the site once, at its end.
-  test.failing("an anomaly is over a minute after its heat also when the log pauses for hours", () => {
+  test("an anomaly is over a minute after its heat also when the log pauses for hours", () => {
     const run = (isTicking: boolean) => {
       const site = new Site({ ...CONTRACT, allowlist: [A] });
-      return site.flow(100, 200, () => ({ source: A })).wait(3 * HOUR, isTicking).told("global-anomaly");
+      return site
+        .flow(100, 200, () => ({ source: A }))
+        .wait(3 * HOUR, isTicking)
+        .told("global-anomaly");
     };
     expect(run(false)).toEqual(run(true));
   });
 
   // SourceBaseline clears hours[-1] on the first day of 1970, Baseline reads it before that day.
-  test.failing("a log that begins at the epoch is a log like any other", () => {
+  test("a log that begins at the epoch is a log like any other", () => {
     const site = new Site();
     site.at = 0;
     site.send().wait(10 * MINUTE);
@@ -536,7 +552,9 @@ describe("proof that a ban does not block", () => {
   });
 
   test("a ban that was never confirmed proves nothing", () => {
-    const site = flood(new Site(CONTRACT)).wait(10 * SECOND).send({ requestSeconds: 0 });
+    const site = flood(new Site(CONTRACT))
+      .wait(10 * SECOND)
+      .send({ requestSeconds: 0 });
     expect(site.alerts.filter(({ alert }) => alert.type === "ban-ineffective")).toEqual([]);
   });
 

@@ -9,6 +9,7 @@ import type { Ban, BaselineSnapshot, Decision, GlobalVerdict, Manual, Outcome, S
 import { Detector, type DetectorEvents, type SavedDetector, type SourceReading } from "./detection/detector.ts";
 import type { Tuning } from "./detection/tuning.ts";
 import { compare, triggerRate } from "./detection/verdict.ts";
+import type { Explanation } from "./explanation.ts";
 import { parseRange, type Source, sourceOf } from "./net/cidr.ts";
 import { type Ip, isV6, parseIp } from "./net/ip.ts";
 import type { BanStatus, EngineCounters, EngineState, EngineStatus, SourceStatus } from "./status.ts";
@@ -38,7 +39,8 @@ const STALE_MS = 120_000;
 /** Raw lines of a banned source that prove its ban ineffective: one where the log says when a request began, else several. */
 const LEAKS_WITH_START = 1;
 const LEAKS_WITHOUT_START = 3;
-const MOST_CACHED_PREFIXES = 65_536;
+/** Entries of the caches of IPv6 prefixes and of exempt sources; full, they begin anew. */
+const MOST_CACHED = 65_536;
 
 export class Engine {
   #settings: EngineSettings;
@@ -52,6 +54,8 @@ export class Engine {
   #prefixes = new Map<Ip, Source>();
   /** Allow-listed sources that would have been banned: not judged again until the list changes. */
   #exempt = new Set<Source>();
+  /** While the windows are refilled: sources whose lines so far are from before their last ban. */
+  #paid = new Set<Source>();
   /** Lines up to here may have been judged by an earlier run. */
   #recalledUntil = Number.NEGATIVE_INFINITY;
   #counters = { records: 0, late: 0, future: 0, banned: 0, allowlisted: 0, bans: 0, unbans: 0, bansWithheld: 0 };
@@ -176,6 +180,11 @@ export class Engine {
     return this.#ledger.offences();
   }
 
+  /** Whose offences were forgotten on request since the last call. */
+  takeForgotten(): Source[] {
+    return this.#ledger.takeForgotten();
+  }
+
   /** What survives a restart besides bans and offences; null before the first record. See Detector.save. */
   save(whole: boolean): SavedEngine | null {
     const saved = this.#detector.save(whole);
@@ -196,18 +205,42 @@ export class Engine {
   refill(record: AccessRecord): void {
     const source = this.#sourceOf(record.source);
     if (record.at <= this.#detector.now - this.#settings.detection.window) return;
-    if (this.#ledger.find(source) === undefined && !this.#isPaidFor(record, source))
-      this.#detector.refill(record, source);
+    const isPaid = record.at <= (this.#ledger.lastBannedAt(source) ?? Number.NEGATIVE_INFINITY);
+    if (!isPaid && this.#wasBanned(record, source)) return;
+    // What led to a ban is still in the site's window, but the source itself starts from nothing.
+    if (isPaid) this.#paid.add(source);
+    else if (this.#paid.delete(source)) this.#detector.drop(source);
+    this.#detector.refill(record, source);
   }
 
   /** The windows are full again: from here on records are new. */
   resume(): void {
-    this.#detector.resume();
+    const savedAt = this.#detector.resume();
+    for (const source of this.#paid) {
+      if ((this.#ledger.lastBannedAt(source) ?? 0) > savedAt) this.#detector.forget(source);
+      else this.#detector.drop(source);
+    }
+    this.#paid.clear();
   }
 
   /** The ban that covers a source, or undefined. */
   banOf(source: Source): BanStatus | undefined {
     return this.#ledger.status(source);
+  }
+
+  /** Why this source is banned, or how far it is from it. */
+  explain(source: Source): Explanation {
+    const ban = this.#ledger.status(source);
+    return {
+      at: Number.isFinite(this.now) ? this.now : 0,
+      source,
+      state: this.#state(),
+      profile: this.#settings.detection.profile,
+      allowed: this.#allowlist.match(source)?.why ?? null,
+      ban: ban ?? null,
+      offences: this.#ledger.banCountOf(ban?.ban.source ?? source, this.now),
+      now: ban === undefined ? this.#detector.explain(source) : null,
+    };
   }
 
   /** Bans in force, latest first. */
@@ -270,6 +303,7 @@ export class Engine {
   }
 
   readonly #events: DetectorEvents = {
+    elapsed: (now) => this.#elapse(now),
     verdict: (verdict) => this.#consider(verdict),
     global: (state, since, verdict) => this.#alertGlobal(state, since, verdict),
     baseline: (site, sources) => this.#tellBaseline(site, sources),
@@ -277,11 +311,16 @@ export class Engine {
 
   #moveTo(at: EpochMs): void {
     this.#detector.advance(at, this.#events);
-    for (const ban of this.#ledger.expire(at)) {
+    this.#elapse(at);
+  }
+
+  /** What time alone brings about. */
+  #elapse(now: EpochMs): void {
+    if (this.#breaker.isOpen && this.#breaker.tick(now)) this.#alertBreaker(now, "closed");
+    for (const ban of this.#ledger.expire(now)) {
       this.#counters.unbans++;
       this.#emit({ kind: "unban", at: ban.until as EpochMs, ban, why: "expired" });
     }
-    if (this.#breaker.tick(at)) this.#alertBreaker(at, "closed");
   }
 
   /** A verdict on a source becomes a ban unless something speaks against it. */
@@ -294,6 +333,7 @@ export class Engine {
     }
     if (this.#allowlist.match(source) !== null) {
       this.#counters.allowlisted++;
+      if (this.#exempt.size >= MOST_CACHED) this.#exempt.clear();
       this.#exempt.add(source);
       return;
     }
@@ -326,6 +366,13 @@ export class Engine {
     const needed = begun === undefined ? LEAKS_WITHOUT_START : LEAKS_WITH_START;
     const leak = this.#ledger.leak(source, startedAt, this.#settings.firewall.proof_grace, needed);
     if (leak !== null) this.#emit({ kind: "alert", at: this.now, alert: { type: "ban-ineffective", ...leak } });
+  }
+
+  /** Did this line of an earlier run reach the log although its source was banned? */
+  #wasBanned(record: AccessRecord, source: Source): boolean {
+    if (this.#ledger.find(source) !== undefined) return true;
+    const end = this.#ledger.lastBanEnd(source);
+    return end !== undefined && (end === "permanent" || record.at < end);
   }
 
   /** Was the source banned at or after this line, by an earlier run? Then it starts from nothing, as after every ban. */
@@ -366,7 +413,7 @@ export class Engine {
     if (!isV6(ip)) return ip as string as Source;
     let source = this.#prefixes.get(ip);
     if (source === undefined) {
-      if (this.#prefixes.size >= MOST_CACHED_PREFIXES) this.#prefixes.clear();
+      if (this.#prefixes.size >= MOST_CACHED) this.#prefixes.clear();
       const prefix = sourceOf(ip, this.#settings.bans.ipv6_prefix);
       // A neighbour in the host's own /64 must be bannable without banning the host with it.
       source = this.#allowlist.splits(parseRange(prefix)!) ? (ip as string as Source) : prefix;

@@ -20,6 +20,10 @@ export interface HealthInput {
     readonly lastSentAt: number | null;
   };
   readonly audit: { readonly path: string; readonly dropped: number; readonly lastError: string | null };
+  readonly state: {
+    readonly lastError: string | null;
+    readonly setAside: { readonly path: string; readonly why: string } | null;
+  };
 }
 
 /** More unread log than this is a lag worth a warning: some ten thousand lines. */
@@ -28,7 +32,7 @@ const LAG_BYTES = 4 * 1024 * 1024;
 const PATIENCE_MS = 30_000;
 
 export function healthChecks(input: HealthInput): HealthCheck[] {
-  return [logHealth(input), firewallHealth(input), slackHealth(input), auditHealth(input)];
+  return [logHealth(input), firewallHealth(input), slackHealth(input), auditHealth(input), stateHealth(input)];
 }
 
 function logHealth({ now, startedAt, log }: HealthInput): HealthCheck {
@@ -140,6 +144,20 @@ function auditHealth({ audit }: HealthInput): HealthCheck {
   return audit.dropped > 0
     ? { name, level: "warn", short: `${audit.dropped} lost`, detail: "the audit log could not be written for a while" }
     : { name, level: "ok", short: "written" };
+}
+
+/** A database that was moved aside is a warning until the next start: somebody should look at it. */
+function stateHealth({ state }: HealthInput): HealthCheck {
+  const name = "state";
+  if (state.lastError !== null) return { name, level: "warn", short: "cannot be written", detail: state.lastError };
+  return state.setAside === null
+    ? { name, level: "ok", short: "saved" }
+    : {
+        name,
+        level: "warn",
+        short: "begun anew",
+        detail: `${state.setAside.why}; the old file is ${state.setAside.path}`,
+      };
 }
 
 function spanText(seconds: number): string {

@@ -3,6 +3,9 @@ import type { LineParser } from "./accesslog/parse.ts";
 import type { AccessRecord, EpochMs } from "./accesslog/record.ts";
 import type { Emit, Engine } from "./engine.ts";
 
+/** What is fed: an Engine, or several behind one (replay --compare). */
+export type PumpEngine = Pick<Engine, "now" | "observe" | "tick">;
+
 export interface PumpStatus {
   /** Good lines. */
   readonly records: number;
@@ -34,7 +37,7 @@ export class Pump {
   unconfirmed = 0;
 
   constructor(
-    private readonly engine: Engine,
+    private readonly engine: PumpEngine,
     private readonly parser: LineParser,
     private readonly emit: Emit,
     private readonly options: PumpOptions = {},
@@ -87,7 +90,8 @@ export class Pump {
       else this.unconfirmed++;
     }
     const now = this.engine.now;
-    if (Number.isFinite(now) && record.at > now + limitMs) this.#held = record;
+    // The first line has nothing before it to be compared with: the second one speaks for it, or against.
+    if (!Number.isFinite(now) || record.at > now + limitMs) this.#held = record;
     else this.engine.observe(record, this.emit);
   }
 }

@@ -150,6 +150,8 @@ export interface SystemStatus {
   readonly hostname: string;
   readonly at: EpochMs;
   readonly startedAt: EpochMs;
+  /** When it will begin to ban by itself (detection.arm_after); null when it bans already, or will not. */
+  readonly armsAt?: EpochMs | null;
   readonly engine: EngineStatus;
   readonly log: LogStatus;
   readonly host: HostStatus;

@@ -2,7 +2,7 @@
  * The sources of one commit at a fixed place. Bun writes the paths of modules into the binary, so that a checkout
  * elsewhere would give other bytes; here every checkout builds in the same directory.
  */
-import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { cpSync, existsSync, lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { embeddedPackages } from "./packages.ts";
 
@@ -27,15 +27,7 @@ export async function createBuildTree(root: string, options: { readonly allowDir
   const listed = await output(root, ["git", "ls-files", "--cached", "--others", "--exclude-standard"]);
   const version = await output(root, ["sh", "scripts/version.sh"]);
   const commitTime = Number(await output(root, ["git", "log", "-1", "--format=%ct"]));
-  mkdirSync(dirname(DIRECTORY), { recursive: true });
-  // Not recursive: fails when it is there.
-  try {
-    mkdirSync(DIRECTORY, { mode: 0o700 });
-  } catch (error) {
-    throw new Error(`${DIRECTORY} exists: another release is under way, or was ended (then remove it)`, {
-      cause: error,
-    });
-  }
+  claim();
   for (const path of listed.split("\n").filter((path) => existsSync(join(root, path)))) copy(root, path);
   for (const { path } of embeddedPackages(join(root, "package-lock.json"), join(root, "node_modules")))
     copy(root, path);
@@ -46,6 +38,21 @@ export async function createBuildTree(root: string, options: { readonly allowDir
     build: (bunTarget, name) => build(root, bunTarget, name, version),
     remove: () => rmSync(DIRECTORY, { recursive: true, force: true }),
   };
+}
+
+/** Makes the directory ours alone. One whose release was killed is taken over. */
+function claim(): void {
+  const owner = join(DIRECTORY, ".owner");
+  const found = lstatSync(DIRECTORY, { throwIfNoEntry: false });
+  if (found) {
+    const pid = existsSync(owner) ? readFileSync(owner, "utf8") : "";
+    if (!found.isDirectory() || found.uid !== process.getuid?.() || (pid !== "" && existsSync(`/proc/${pid}`)))
+      throw new Error(`${DIRECTORY} is somebody else's, or another release is under way (process ${pid})`);
+    rmSync(DIRECTORY, { recursive: true });
+  }
+  // Fails when somebody was quicker.
+  mkdirSync(DIRECTORY, { mode: 0o700 });
+  writeFileSync(owner, String(process.pid));
 }
 
 function copy(root: string, path: string): void {

@@ -1,13 +1,17 @@
 import type { EpochMs } from "../accesslog/record.ts";
 
-const MINUTE_MS = 60_000;
+/** The minute is counted by seconds. */
+const SECONDS = 60;
 
 /**
- * Stops the banning of single sources when there were more bans in a minute than a sane site produces: better
- * a flood than half the users banned by mistake. It closes after a minute with no more than the limit.
+ * Stops the banning of single sources when more bans were wished for in a minute than a sane site produces:
+ * better a flood than half the users banned by mistake. It closes when a minute holds no more than the limit.
  */
 export class Breaker {
-  #times: EpochMs[] = [];
+  /** Wishes by second, a ring; and the last second it was moved to. */
+  readonly #wishes = new Uint32Array(SECONDS);
+  #second = Number.NEGATIVE_INFINITY;
+  #inMinute = 0;
   #isOpen = false;
 
   constructor(private limit: number) {}
@@ -16,8 +20,9 @@ export class Breaker {
     return this.#isOpen;
   }
 
+  /** Bans wished for in the last minute, those not made included. */
   get bansInMinute(): number {
-    return this.#times.length;
+    return this.#inMinute;
   }
 
   configure(limit: number): void {
@@ -26,23 +31,34 @@ export class Breaker {
 
   /** Notes a wish to ban; true when it may be carried out. */
   admit(at: EpochMs): boolean {
-    this.#expire(at);
-    // Wishes are counted while open too, or it would close in the middle of the storm; one more than the limit is enough to know.
-    if (this.#times.length <= this.limit) this.#times.push(at);
-    else this.#times[this.#times.length - 1] = at;
-    if (this.#times.length > this.limit) this.#isOpen = true;
+    this.#moveTo(at);
+    this.#wishes[slotOf(this.#second)]!++;
+    this.#inMinute++;
+    if (this.#inMinute > this.limit) this.#isOpen = true;
     return !this.#isOpen;
   }
 
   /** Closes it when the storm is over; true when it just closed. */
   tick(now: EpochMs): boolean {
-    this.#expire(now);
-    if (!this.#isOpen || this.#times.length > 0) return false;
+    this.#moveTo(now);
+    if (!this.#isOpen || this.#inMinute > this.limit) return false;
     this.#isOpen = false;
     return true;
   }
 
-  #expire(now: EpochMs): void {
-    while (this.#times.length > 0 && this.#times[0]! <= now - MINUTE_MS) this.#times.shift();
+  /** Seconds older than a minute leave. */
+  #moveTo(at: EpochMs): void {
+    const second = Math.floor(at / 1000);
+    const gone = Math.min(SECONDS, second - this.#second);
+    for (let i = 0; i < gone; i++) {
+      const slot = slotOf(second - i);
+      this.#inMinute -= this.#wishes[slot]!;
+      this.#wishes[slot] = 0;
+    }
+    this.#second = Math.max(this.#second, second);
   }
+}
+
+function slotOf(second: number): number {
+  return ((second % SECONDS) + SECONDS) % SECONDS;
 }

@@ -40,6 +40,8 @@ export class Ledger {
   #active = new Map<Source, Entry>();
   /** Active bans of more than one source, made by hand: looked through one by one. */
   #wide: { range: Range; entry: Entry }[] = [];
+  /** Whose offences a person had forgotten since the last look. */
+  #forgotten = new Set<Source>();
   /** In order of last ban, so that the oldest is first. */
   #offences = new Map<Source, Offence>();
   /** Earliest end of a temporary ban, so that expiry costs nothing until then. */
@@ -85,6 +87,19 @@ export class Ledger {
     return this.#offences.get(source)?.lastAt;
   }
 
+  /** When the source's last ban ended or will end, if nobody ended it by hand; undefined as above. */
+  lastBanEnd(source: Source): EpochMs | "permanent" | undefined {
+    const offence = this.#offences.get(source);
+    return offence && endOf(offence.lastAt, durationOf(offence.banCount, this.#settings.durations));
+  }
+
+  /** Whose offences were forgotten on request since the last call, unless there are new ones. */
+  takeForgotten(): Source[] {
+    const forgotten = [...this.#forgotten].filter((source) => !this.#offences.has(source));
+    this.#forgotten.clear();
+    return forgotten;
+  }
+
   /** Bans so far that still count at `at`. */
   banCountOf(source: Source, at: EpochMs): number {
     const offence = this.#offences.get(source);
@@ -108,7 +123,7 @@ export class Ledger {
 
   /** Ends a ban; undefined when there was none. Offences stay unless `forget`. */
   unban(source: Source, forget = false): Ban | undefined {
-    if (forget) this.#offences.delete(source);
+    if (forget && this.#offences.delete(source)) this.#forgotten.add(source);
     const entry = this.#active.get(source);
     if (entry === undefined) return undefined;
     this.#active.delete(source);
@@ -139,6 +154,8 @@ export class Ledger {
     if (entry === undefined || entry.ban !== outcome.decision.ban) return;
     entry.enforcement = outcome.result === "done" ? "in-force" : outcome.result;
     if (outcome.result === "done") entry.inForceAt ??= outcome.at;
+    // Nothing holds it back any more: its requests prove nothing.
+    else if (outcome.result === "dry-run") entry.inForceAt = null;
   }
 
   /**

@@ -34,19 +34,39 @@ export const COMMANDS: readonly Command[] = [
     name: "replay",
     group: "Daemon",
     summary: "run the same engine over old logs and list what it would have done",
-    details: ["Nothing is banned and nobody is told. FILEs are read in the order given, oldest first."],
+    details: [
+      "Nothing is banned and nobody is told. FILEs are read in the order given, oldest first, plain or",
+      "gzip; - is standard input. Bans and alerts go to stdout, the summary to stderr.",
+    ],
     operand: { name: "FILE", min: 1, max: 1000, complete: "file" },
     options: [
       CONFIG,
+      {
+        name: "compare",
+        value: "FILE",
+        help: "a second configuration over the same lines: what it would do differently",
+        complete: "file",
+      },
+      {
+        name: "html",
+        value: "FILE",
+        help: "write a report with plots to FILE, one page without script",
+        complete: "file",
+      },
       {
         name: "events",
         value: "FILE",
         help: "write every decision to FILE, one JSON object per line",
         complete: "file",
       },
+      { name: "list", help: "all of it: the evidence of each ban, every source of a comparison" },
+      JSON_OUT,
       { name: "open-loop", help: "go on counting the requests of banned sources, as if no ban had cut them off" },
     ],
-    examples: ["anomaly-detector replay access.log.1 access.log --config new.yaml --events decisions.jsonl"],
+    examples: [
+      "anomaly-detector replay access.log.1 access.log --config new.yaml --events decisions.jsonl",
+      "anomaly-detector replay access.log.*.gz --compare new.yaml --html report.html",
+    ],
     load: () => import("../commands/replay.ts"),
   },
   {
@@ -62,6 +82,15 @@ export const COMMANDS: readonly Command[] = [
     summary: "who is banned, why, and for how long",
     options: [JSON_OUT, CONFIG, SOCKET],
     load: () => import("../commands/bans.ts"),
+  },
+  {
+    name: "explain",
+    group: "Bans",
+    summary: "why an address is banned, or what it would take",
+    operand: { name: "ADDRESS", min: 1, max: 1 },
+    options: [JSON_OUT, CONFIG, SOCKET],
+    examples: ["anomaly-detector explain 203.0.113.9"],
+    load: () => import("../commands/explain.ts"),
   },
   {
     name: "ban",
@@ -103,6 +132,25 @@ export const COMMANDS: readonly Command[] = [
     ],
     examples: ["anomaly-detector unban 203.0.113.9 --forget"],
     load: () => import("../commands/unban.ts"),
+  },
+  {
+    name: "arm",
+    group: "Bans",
+    summary: "begin to ban: what was only watched is put in force",
+    details: ["It stands, over restarts too, until detection.mode or detection.arm_after is changed."],
+    options: [JSON_OUT, CONFIG, SOCKET],
+    load: () => import("../commands/arm.ts"),
+  },
+  {
+    name: "disarm",
+    group: "Bans",
+    summary: "stop banning and only watch: every ban leaves the firewall",
+    details: [
+      "Decisions are still made, audited and told, as dry runs.",
+      "It stands, over restarts too, until detection.mode or detection.arm_after is changed.",
+    ],
+    options: [JSON_OUT, CONFIG, SOCKET],
+    load: () => import("../commands/arm.ts"),
   },
   {
     name: "version",

@@ -89,6 +89,16 @@ describe("status", () => {
     expect(out).toContain("/var/log/\\x1b]0;x\\x07");
   });
 
+  test("says when it will arm by itself", async () => {
+    const plain = target.status();
+    target.status = () => ({
+      ...plain,
+      armsAt: plain.at + 5_400_000,
+      engine: { ...plain.engine, state: "watch-only" },
+    });
+    expect((await run("status")).out).toStartWith("watch-only, arms in 1 h 30 min   up 12 d 4 h");
+  });
+
   test("--json is the SystemStatus itself", async () => {
     const { out } = await run("status --json");
     expect(JSON.parse(out)).toEqual(JSON.parse(JSON.stringify(target.status())));
@@ -202,6 +212,57 @@ describe("unban", () => {
       code: 1,
       err: expect.stringContaining("its rule still stands"),
     });
+  });
+});
+
+describe("explain", () => {
+  test("of a banned source, of a protected one, of a stranger", async () => {
+    await run("ban 203.0.113.9 --for 2h --note scans\x1b[31m");
+    const banned = await run("explain 203.0.113.9");
+    expect(banned.code).toBe(0);
+    expect(banned.out).toStartWith("203.0.113.9   banned, 1st offence, 2 h left\n  why ");
+    expect(banned.out).toContain("38112 packets dropped");
+    expect(banned.out).not.toContain("\x1b");
+    expect((await run("explain 127.0.0.1")).out).toContain("allow list  127.0.0.1 is protected: loopback\\x1b[2J");
+    expect((await run("explain 198.51.100.1")).out).toStartWith("198.51.100.1   not banned\n");
+  });
+
+  test("--json is the daemon's answer", async () =>
+    expect(JSON.parse((await run("explain 198.51.100.1 --json")).out)).toMatchObject({
+      source: "198.51.100.1",
+      ban: null,
+    }));
+
+  test("what is no address never reaches the daemon", async () =>
+    expect(await run("explain example.org")).toEqual({
+      code: 2,
+      out: "",
+      err: 'anomaly-detector explain: "example.org" is not an address or CIDR (203.0.113.9, 2001:db8:66::/48)',
+    }));
+});
+
+describe("arm and disarm", () => {
+  test("say what they did to the bans, and that it is so already", async () => {
+    await run("ban 203.0.113.9");
+    expect(await run("disarm")).toEqual({
+      code: 0,
+      out: "disarmed: 1 ban taken out of the firewall; it goes on watching (undo: anomaly-detector arm)",
+      err: "",
+    });
+    expect((await run("disarm")).out).toBe("it only watches already, with 1 ban that would be");
+    expect((await run("arm")).out).toBe("armed: 1 ban put in force (undo: anomaly-detector disarm)");
+    expect((await run("arm")).out).toBe("it is armed already, with 1 ban");
+    expect(target.requests.slice(1)).toEqual(
+      ["watch-only", "watch-only", "enforce", "enforce"].map((mode) => ({ mode, by: "ada (command line)" })) as never,
+    );
+  });
+
+  test("--json is the daemon's reply", async () =>
+    expect(JSON.parse((await run("disarm --json")).out)).toEqual({ result: "changed", mode: "watch-only", bans: 0 }));
+
+  test("a firewall that cannot be had is a problem", async () => {
+    target.setMode = async () => ({ result: "failed", detail: "no firewall works here\x1b[2J" });
+    expect(await run("arm")).toEqual({ code: 1, out: "", err: "not armed: no firewall works here\\x1b[2J" });
   });
 });
 

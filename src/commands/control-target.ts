@@ -4,6 +4,8 @@ import type { BanReply, BanRequest, ControlTarget, UnbanReply, UnbanRequest } fr
 import type { Outcome } from "../decision.ts";
 import type { Effects } from "../effects.ts";
 import type { Engine } from "../engine.ts";
+import type { FullExplanation } from "../explanation.ts";
+import type { Source } from "../net/cidr.ts";
 import type { SystemStatus } from "../status.ts";
 
 export interface ControlParts {
@@ -11,18 +13,30 @@ export interface ControlParts {
   readonly engine: Engine;
   readonly effects: Pick<Effects, "submit" | "outcomeOf">;
   readonly status: () => SystemStatus;
+  readonly setMode: ControlTarget["setMode"];
 }
 
 /** The command line waits for the firewall this long; then the answer is that it is still on its way. */
 const WAIT_MS = 5000;
 
-export function createControlTarget({ clock, engine, effects, status }: ControlParts): ControlTarget {
+export function createControlTarget({ clock, engine, effects, status, setMode }: ControlParts): ControlTarget {
   const settled = async (pending: Promise<Outcome> | null): Promise<Outcome | null> =>
     pending === null ? null : Promise.race([pending, clock.sleep(WAIT_MS).then(() => null)]);
 
   return {
     status,
+    setMode,
     bans: () => engine.bans(),
+    explain(named: Source): FullExplanation {
+      const source = engine.banOf(named)?.ban.source ?? engine.grainOf(named);
+      const { firewall, outcomes } = status();
+      return {
+        ...engine.explain(source),
+        firewall: { backend: firewall.backend, hooks: firewall.hooks },
+        droppedPackets: firewall.droppedBySource[source] ?? null,
+        history: outcomes.filter(({ decision }) => "ban" in decision && decision.ban.source === source),
+      };
+    },
     async ban(request: BanRequest): Promise<BanReply> {
       const now = clock.now();
       const source = engine.grainOf(request.source);

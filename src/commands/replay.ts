@@ -1,137 +1,152 @@
 /** Composition root of the backtest: old logs in, the decisions it would have made out. */
 import { createWriteStream, type WriteStream } from "node:fs";
-import { type ArchiveProgress, archiveSize, readArchive } from "../accesslog/archive.ts";
-import { createParser } from "../accesslog/parse.ts";
+import { writeFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { type CommandIo, EXIT, type ParsedArgs } from "../cli/command.ts";
-import { requireConfig } from "../cli/configuration.ts";
-import { counted, printable, timeText } from "../cli/terminal.ts";
-import type { Config } from "../config/schema.ts";
-import type { Decision } from "../decision.ts";
-import { Engine } from "../engine.ts";
-import { type ReplayEvent, replayEvent } from "../events.ts";
-import { Pump } from "../pump.ts";
-
-/** A gap in a log longer than this must be confirmed by a second line. */
-const JUMP_MS = 3_600_000;
-/** How often the progress line is drawn anew. */
-const PROGRESS_MS = 200;
+import { configPath, requireConfig } from "../cli/configuration.ts";
+import { printable, printableJson } from "../cli/terminal.ts";
+import { replayEvent } from "../events.ts";
+import { Contender, type ReplayDecision } from "../replay/contender.ts";
+import { difference } from "../replay/difference.ts";
+import { jsonSummary } from "../replay/json.ts";
+import { ProgressBar } from "../replay/progress.ts";
+import { reportModel } from "../replay/report-model.ts";
+import { ReadError, Session } from "../replay/session.ts";
+import { comparisonLines, decisionLine, evidenceLines, isForeign, summaryLines } from "../replay/text.ts";
+import { Timeline } from "../replay/timeline.ts";
+import { VERSION_TEXT } from "../version.ts";
 
 /** Runs the engine over the files in trace time. Prints its decisions, then a summary. */
-export async function run(args: ParsedArgs, io: CommandIo): Promise<number> {
-  const loaded = await requireConfig(args, io, "nothing replayed");
-  if (!loaded.ok) return loaded.exitCode;
-  const replay = new Replay(loaded.config, io, args.values.events, args.flags.has("open-loop"));
+export async function run(args: ParsedArgs, terminal: CommandIo): Promise<number> {
+  const bar = terminal.width === null ? null : new ProgressBar((text) => void process.stderr.write(text));
+  const io = above(terminal, bar);
+  const contenders = await readContenders(args, io);
+  if (contenders === null) return EXIT.usage;
+  const [first, second] = contenders;
+  const events = new EventsFile(args.values.events);
+  const timeline = args.values.html === undefined ? null : new Timeline();
+  first.listen((decision) => {
+    events.write(decision);
+    if (!args.flags.has("json") && second === undefined) tell(decision, args, io);
+  });
   try {
-    await replay.run(args.operands);
-    return EXIT.ok;
+    const isLog = await replay(args, io, contenders, timeline, bar);
+    await events.close();
+    return isLog ? EXIT.ok : EXIT.problem;
   } catch (error) {
-    io.err(`anomaly-detector: ${printable(error instanceof Error ? error.message : String(error))}`);
+    if (!(error instanceof ReadError || error instanceof WriteError)) throw error;
+    io.err(`anomaly-detector: ${printable(error.message)}`);
     return EXIT.problem;
   }
 }
 
-class Replay {
-  readonly #pump: Pump;
-  readonly #engine: Engine;
-  readonly #events: WriteStream | null;
-  #eventsError: Error | null = null;
-  readonly #progress: ArchiveProgress = { bytes: 0, oversized: 0 };
-  readonly #tally = { BAN: 0, UNBAN: 0, ALERT: 0 };
-  readonly #banned = new Set<string>();
+/** Lines that are told while the bar is drawn take its place; it comes back below them. */
+function above(io: CommandIo, bar: ProgressBar | null): CommandIo {
+  if (bar === null) return io;
+  const after = (say: (text: string) => void) => (text: string) => {
+    bar.clear();
+    say(text);
+  };
+  return { ...io, out: after(io.out), err: after(io.err) };
+}
 
-  constructor(
-    private readonly config: Config,
-    private readonly io: CommandIo,
-    private readonly eventsPath: string | undefined,
-    openLoop: boolean,
-  ) {
-    this.#engine = new Engine(config, { openLoop });
-    const parser = createParser({ fields: config.log.fields });
-    this.#pump = new Pump(this.#engine, parser, (decision) => this.#take(decision), { confirmJumpsOverMs: JUMP_MS });
-    this.#events = eventsPath === undefined ? null : createWriteStream(eventsPath, { mode: 0o644 });
-    this.#events?.on("error", (error) => {
-      this.#eventsError = error;
+type Contenders = readonly [Contender, ...Contender[]];
+
+/** --config, and --compare beside it. Null, with the problems told, when one of them is not valid. */
+async function readContenders(args: ParsedArgs, io: CommandIo): Promise<Contenders | null> {
+  const openLoop = args.flags.has("open-loop");
+  const first = await requireConfig(args, io, "nothing replayed");
+  if (!first.ok) return null;
+  const path = await configPath(args);
+  const { compare } = args.values;
+  const names = uniqueNames(path === null ? "the defaults" : path, compare);
+  const contender = new Contender(names[0], first.config, openLoop);
+  if (compare === undefined) return [contender];
+  const other = await requireConfig({ ...args, values: { ...args.values, config: compare } }, io, "nothing replayed");
+  return other.ok ? [contender, new Contender(names[1], other.config, openLoop)] : null;
+}
+
+/** File names without their directories, where that tells them apart. */
+function uniqueNames(first: string, second: string | undefined): [string, string] {
+  const short: [string, string] = [basename(first), basename(second ?? "")];
+  return short[0] === short[1] ? [first, second ?? ""] : short;
+}
+
+/** False when the input is no access log at all. */
+async function replay(
+  args: ParsedArgs,
+  io: CommandIo,
+  contenders: Contenders,
+  timeline: Timeline | null,
+  bar: ProgressBar | null,
+): Promise<boolean> {
+  const began = performance.now();
+  const session = new Session(contenders, timeline);
+  try {
+    await session.run(args.operands, () => bar?.draw(() => session.status()));
+  } finally {
+    bar?.clear();
+  }
+  const seconds = (performance.now() - began) / 1000;
+  const [first, second] = contenders;
+  const status = session.status();
+  if (args.flags.has("json")) io.out(printableJson(jsonSummary(contenders, status, seconds)));
+  else if (second !== undefined)
+    io.out(comparisonLines([first, second], difference(first, second), args.flags.has("list")).join("\n"));
+  if (timeline !== null) await writeReport(args, contenders, timeline);
+  for (const line of summaryLines(first, status, seconds)) io.err(line);
+  return !isForeign(status);
+}
+
+function tell(decision: ReplayDecision, args: ParsedArgs, io: CommandIo): void {
+  const line = decisionLine(decision);
+  if (line !== null) io.out(line);
+  if (decision.kind === "ban" && args.flags.has("list"))
+    for (const evidence of evidenceLines(decision.ban)) io.out(evidence);
+}
+
+async function writeReport(args: ParsedArgs, contenders: Contenders, timeline: Timeline): Promise<void> {
+  // Loaded only here: views and their JSX factory are of no use to anybody else in this command.
+  const { reportPage } = await import("../../views/report.tsx");
+  const path = args.values.html!;
+  const files = args.operands.map((file) => (file === "-" ? "standard input" : basename(file)));
+  try {
+    await writeFile(path, reportPage(reportModel({ contenders, timeline, files, version: VERSION_TEXT })));
+  } catch (error) {
+    throw new WriteError(`${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** A file that cannot be written. */
+class WriteError extends Error {
+  override readonly name = "WriteError";
+}
+
+/** --events: one JSON object a line, or nothing. */
+class EventsFile {
+  readonly #stream: WriteStream | null;
+  #error: Error | null = null;
+
+  constructor(private readonly path: string | undefined) {
+    this.#stream = path === undefined ? null : createWriteStream(path, { mode: 0o644 });
+    this.#stream?.on("error", (error) => {
+      this.#error = error;
     });
   }
 
-  async run(files: readonly string[]): Promise<void> {
-    const began = performance.now();
-    const sizes = await Promise.all(files.map(archiveSize));
-    const total = sizes.reduce((sum, size) => sum + size, 0);
-    const draw = this.#drawer(total, began);
-    for (const file of files) {
-      await readArchive(file, this.config.log.max_line_bytes, this.#progress, (buffer, start, end) => {
-        this.#pump.window(buffer, start, end);
-        draw();
-      });
-    }
-    this.#pump.end();
-    await this.#closeEvents();
-    this.#summary((performance.now() - began) / 1000);
+  write(decision: ReplayDecision): void {
+    const event = this.#stream === null ? null : replayEvent(decision);
+    if (event !== null) this.#stream?.write(`${JSON.stringify(event)}\n`);
   }
 
-  #take(decision: Decision): void {
-    const event = replayEvent(decision);
-    if (event === null) return;
-    this.#tally[event.action]++;
-    if (event.action === "BAN") this.#banned.add(event.ip!);
-    this.#events?.write(`${JSON.stringify(event)}\n`);
-    if (event.action !== "UNBAN") this.io.out(this.#line(event));
-  }
-
-  #line(event: ReplayEvent): string {
-    const duration = event.duration === undefined ? "" : event.duration < 0 ? "permanent" : `${event.duration} s`;
-    const cells = [
-      timeText(event.ts * 1000),
-      event.action.padEnd(5),
-      (event.ip ?? "global").padEnd(24),
-      duration.padEnd(10),
-    ];
-    return printable(`${cells.join("  ")}  ${event.condition}`);
-  }
-
-  async #closeEvents(): Promise<void> {
-    const stream = this.#events;
+  async close(): Promise<void> {
+    const stream = this.#stream;
     if (stream === null) return;
     await new Promise<void>((resolve) => {
       stream.on("error", () => resolve());
-      if (this.#eventsError) resolve();
+      if (this.#error) resolve();
       else stream.end(() => resolve());
     });
-    if (this.#eventsError) throw new Error(`write ${this.eventsPath}: ${(this.#eventsError as Error).message}`);
-  }
-
-  #summary(seconds: number): void {
-    const { records, failures } = this.#pump.status();
-    const counters = this.#engine.counters();
-    const bad = Object.entries(failures);
-    const notes = [
-      ...bad.map(([kind, count]) => `${count} ${kind}`),
-      ...(counters.late > 0 ? [`${counters.late} out of order by more than a window`] : []),
-      ...(this.#pump.unconfirmed > 0 ? [`${this.#pump.unconfirmed} dated far ahead`] : []),
-      ...(this.#progress.oversized > 0 ? [`${this.#progress.oversized} too long`] : []),
-    ];
-    this.io.err(
-      `${counted(records, "line")} in ${seconds.toFixed(1)} s (${Math.round(records / Math.max(seconds, 1e-3) / 1000)} k lines/s): ` +
-        `${counted(this.#tally.BAN, "ban")} of ${counted(this.#banned.size, "source")}, ${counted(this.#tally.ALERT, "alert")}, ` +
-        `${counters.banned} requests would have been dropped${notes.length > 0 ? `; not counted: ${notes.join(", ")}` : ""}`,
-    );
-  }
-
-  /** Draws the progress on a terminal only; at most five times a second. */
-  #drawer(total: number, began: number): () => void {
-    if (this.io.width === null || total === 0) return () => {};
-    let last = 0;
-    return () => {
-      const now = performance.now();
-      if (now - last < PROGRESS_MS) return;
-      last = now;
-      const share = Math.min(1, this.#progress.bytes / total);
-      const bar = "█".repeat(Math.round(share * 30)).padEnd(30, "░");
-      const perSecond = this.#pump.status().records / ((now - began) / 1000);
-      process.stderr.write(
-        `\r${bar} ${(share * 100).toFixed(0).padStart(3)} %  ${(perSecond / 1e6).toFixed(2)} M lines/s\x1b[K${share === 1 ? "\r\x1b[K" : ""}`,
-      );
-    };
+    if (this.#error) throw new WriteError(`${this.path}: ${this.#error.message}`);
   }
 }

@@ -2,6 +2,8 @@
 import { hostname } from "node:os";
 import { createParser } from "../accesslog/parse.ts";
 import { Tail } from "../accesslog/tail.ts";
+import { Arming, type ArmingMemory, type Mode } from "../arming.ts";
+import { bannedKey, recentBans } from "../audit/recent.ts";
 import { AuditWriter } from "../audit/writer.ts";
 import { type CommandIo, EXIT, type ParsedArgs } from "../cli/command.ts";
 import { requireConfig } from "../cli/configuration.ts";
@@ -12,14 +14,16 @@ import { type Config, parseListen } from "../config/schema.ts";
 import { readWebhook } from "../config/webhook.ts";
 import { ControlError, createControlServer } from "../control/server.ts";
 import { createDashboard } from "../dashboard/server.ts";
-import type { Decision, Outcome } from "../decision.ts";
+import type { Ban, Decision, Outcome } from "../decision.ts";
 import { Effects, entryOf } from "../effects.ts";
 import { Engine } from "../engine.ts";
 import { createFirewall } from "../firewall/create.ts";
 import { createExec } from "../firewall/exec.ts";
-import { type Firewall, FirewallError } from "../firewall/firewall.ts";
+import { FirewallError } from "../firewall/firewall.ts";
+import { FirewallGate } from "../firewall/gate.ts";
 import { SnapshotWriter } from "../firewall/snapshots.ts";
 import { FirewallWorker } from "../firewall/worker.ts";
+import { createServiceNotifier, type ServiceNotifier } from "../host/notify-socket.ts";
 import { createHostSampler } from "../host/procfs.ts";
 import { readProtected } from "../host/protected.ts";
 import { readSshPorts } from "../host/ssh.ts";
@@ -29,11 +33,15 @@ import { NotifyQueue } from "../notify/queue.ts";
 import { createSlackNotifier } from "../notify/slack.ts";
 import { createTeller } from "../notify/teller.ts";
 import { Pump } from "../pump.ts";
+import { armingPath, readArming, writeArming } from "../state/arming-file.ts";
 import { VERSION_TEXT } from "../version.ts";
 import { alertText, banLengthText, causeText } from "../wording.ts";
 import { createControlTarget } from "./control-target.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { createLogger, type Logger } from "./logger.ts";
+import { Memory } from "./memory.ts";
+import { ModeSwitch } from "./mode-switch.ts";
+import { serviceStatusLine } from "./service-status.ts";
 import { SystemView } from "./system-view.ts";
 
 /** How often the clock moves event time while the log is silent, and how far behind the wall clock it stays. */
@@ -41,6 +49,12 @@ const TICK_MS = 200;
 /** Lines reach us a little after their time (write, poll); ticking right behind the wall clock would move them forward. */
 const TICK_LAG_MS = 1000;
 const SAMPLE_MS = 3000;
+/** How soon after its time `detection.arm_after` arms. */
+const ARMING_MS = 1000;
+/** How often `systemctl status` gets a new line. */
+const SERVICE_STATUS_MS = 5000;
+/** How often what was learned is written; a crash costs no more than reading the lines since then again. */
+const SAVE_MS = 1000;
 const STOP_DEADLINE_MS = 4500;
 /** Queued Slack messages get this long at a stop. */
 const LAST_MESSAGES_MS = 2000;
@@ -79,14 +93,18 @@ function isStartError(error: unknown): boolean {
 class Daemon {
   readonly #lifecycle: Lifecycle;
   readonly #engine: Engine;
-  #firewall!: Firewall;
+  #firewall!: FirewallGate;
+  #arming!: Arming;
+  #modes!: ModeSwitch;
   #worker!: FirewallWorker;
   #effects!: Effects;
+  #memory!: Memory;
   #audit!: AuditWriter;
   #queue!: NotifyQueue;
   #tail!: Tail;
   #pump!: Pump;
   #view!: SystemView;
+  #service!: ServiceNotifier;
 
   constructor(
     private config: Config,
@@ -102,15 +120,21 @@ class Daemon {
 
   async start(): Promise<void> {
     const { clock } = this.io;
+    this.#service = createServiceNotifier(this.io.env);
     this.#engine.setWall(clock.now());
+    this.#startArming();
+    await this.#openMemory();
     await this.#startRecords();
     await this.#startFirewall();
     this.#view = this.#createView();
+    await this.#restoreBans();
     await this.#startControl();
     await this.#startDashboard();
     await this.#startTail();
     this.#every("tick", TICK_MS, () => this.#tick());
+    this.#every("save", SAVE_MS, () => this.#memory.save());
     this.#every("host", SAMPLE_MS, () => this.#view.sample());
+    this.#every("arming", ARMING_MS, () => void this.#modes.follow("detection.arm_after"));
     this.#every("reconcile", this.config.firewall.reconcile_every, () => void this.#reconcile());
     const { log, detection, firewall } = this.config;
     const info = this.#firewall.info();
@@ -120,25 +144,77 @@ class Daemon {
         log: log.path,
         profile: detection.profile,
         mode: detection.mode,
+        armsAt: this.#armsAtText(),
         backend: info.backend,
         hooks: info.hooks,
         asked: firewall.backend,
       },
       "started",
     );
+    this.#startService();
+  }
+
+  /** Ready, alive, and how it is: for systemd, where it is the one who started us. */
+  #startService(): void {
+    const { watchdogEveryMs } = this.#service;
+    const tell = () => this.#service.status(serviceStatusLine(this.#view.status()));
+    tell();
+    this.#service.ready();
+    this.#every("service status", SERVICE_STATUS_MS, tell);
+    if (watchdogEveryMs !== null) this.#every("watchdog", watchdogEveryMs, () => this.#service.watchdog());
   }
 
   stop(): Promise<void> {
+    this.#service?.stopping();
     return this.#lifecycle.stop(STOP_DEADLINE_MS);
   }
 
   /** Resolves with the name of the signal that asks for the end; SIGHUP reloads meanwhile. */
   untilSignal(): Promise<NodeJS.Signals> {
-    process.on("SIGHUP", () => void this.#reload());
+    process.on("SIGHUP", () => void this.#reloadAsService());
     return new Promise((resolve) => {
       process.once("SIGTERM", resolve);
       process.once("SIGINT", resolve);
     });
+  }
+
+  /** Whether we act or watch, by the configuration and what a person said before the restart. */
+  #startArming(): void {
+    const now = this.io.clock.now();
+    const path = armingPath(this.config.state.path);
+    this.#arming = new Arming(this.config.detection, readArming(path, now));
+    if (this.config.detection.arm_after > 0) this.#saveArming(this.#arming.memory);
+    this.#applyMode(this.#arming.mode(now));
+  }
+
+  #saveArming(memory: ArmingMemory): void {
+    const path = armingPath(this.config.state.path);
+    const error = writeArming(path, memory);
+    if (error !== null)
+      this.log.error({ path, error: error.message }, "a restart will not remember whether it is armed");
+  }
+
+  #applyMode(mode: Mode): void {
+    this.config = { ...this.config, detection: { ...this.config.detection, mode } };
+    this.#engine.configure(this.config, (decision) => this.#effects.submit(decision));
+  }
+
+  #armsAtText(): string | undefined {
+    const at = this.#arming.armsAt(this.io.clock.now());
+    return at === null ? undefined : new Date(at).toISOString();
+  }
+
+  /** First to open and last to close: everything else may have something to remember. */
+  async #openMemory(): Promise<void> {
+    this.#memory = new Memory({ path: this.config.state.path, clock: this.io.clock, engine: this.#engine });
+    await this.#lifecycle.start(
+      "state",
+      () => {},
+      () => this.#memory.close(),
+    );
+    const { lastError, setAside } = this.#memory.status();
+    if (setAside !== null) this.log.error(setAside, "the state file cannot be used; moved aside, begun anew");
+    if (lastError !== null) this.log.error({ error: lastError }, "nothing will be remembered until this is mended");
   }
 
   /** Audit log and Slack: they outlive everything that has something to say. */
@@ -152,6 +228,7 @@ class Daemon {
     );
     const settings = { maxQueued: this.config.slack.queue, minIntervalMs: 1000, hostname: hostname() };
     this.#queue = new NotifyQueue(await this.#notifier(), settings, clock);
+    this.#queue.restore(this.#memory.outbox);
     await this.#lifecycle.start(
       "slack",
       () => this.#queue.start(),
@@ -164,16 +241,26 @@ class Daemon {
     const { firewall, detection } = this.config;
     const exec = createExec({ timeoutMs: firewall.timeout });
     const sparePorts = firewall.spare_ports ?? readSshPorts();
-    const backend = detection.mode === "watch-only" ? "dry-run" : firewall.backend;
-    this.#firewall = await createFirewall({ backend, hooks: firewall.hooks, sparePorts }, exec, () => clock.now());
+    const { backend, hooks } = firewall;
+    const now = () => clock.now();
+    this.#firewall = new FirewallGate(() => createFirewall({ backend, hooks, sparePorts }, exec, now), hooks, now);
+    if (detection.mode === "enforce") await this.#firewall.open();
+    else await this.#clearFirewall();
     this.#worker = new FirewallWorker(this.#firewall, clock, (result) => this.#effects.onResult(result));
-    const teller = createTeller({ policy: createPolicy({ ...DEFAULT_POLICY, repeatMs: detection.global.repeat_every }), queue: this.#queue, clock, hostname: hostname() });
+    const teller = createTeller({
+      policy: createPolicy({ ...DEFAULT_POLICY, repeatMs: detection.global.repeat_every }),
+      queue: this.#queue,
+      clock,
+      hostname: hostname(),
+    });
     const snapshots = this.#createSnapshots();
     this.#effects = new Effects({
       clock,
       worker: this.#worker,
+      journal: this.#memory.journal,
       sinks: [
         (outcome) => this.#engine.settle(outcome),
+        this.#memory.sink,
         (outcome) => this.#view.note(outcome),
         (outcome) => this.#audit.write(outcome),
         (outcome) => teller.tell(outcome),
@@ -185,6 +272,20 @@ class Daemon {
         void this.#reconcile();
       },
     });
+    this.#modes = new ModeSwitch({
+      clock,
+      arming: this.#arming,
+      gate: this.#firewall,
+      worker: this.#worker,
+      engine: this.#engine,
+      effects: this.#effects,
+      apply: (mode) => {
+        this.#applyMode(mode);
+        this.#view.noteMode();
+      },
+      save: (memory) => this.#saveArming(memory),
+      log: this.log,
+    });
     await this.#lifecycle.start(
       "teller",
       () => teller.start(),
@@ -192,9 +293,31 @@ class Daemon {
     );
     await this.#lifecycle.start(
       "firewall",
-      () => this.#adopt(),
+      () => {},
       () => this.#stopFirewall(),
     );
+  }
+
+  /** Who only watches must not go on dropping what an earlier run banned. Without a firewall there is nothing to drop. */
+  async #clearFirewall(): Promise<void> {
+    try {
+      await this.#firewall.clear();
+    } catch (error) {
+      if (!(error instanceof FirewallError)) throw error;
+      this.log.info({ cause: error.message }, "no firewall here; it only watches");
+    }
+  }
+
+  /** Bans of the last run come back in one bulk, untold; what it decided and did not finish is done and told now. */
+  async #restoreBans(): Promise<void> {
+    if (this.#memory.isLost) await this.#adopt();
+    else if (this.#engine.banCount > 0) this.log.info({ bans: this.#engine.banCount }, "remembered the bans");
+    this.#protect();
+    const audited = recentBans(this.config.audit.path);
+    const isAudited = (ban: Ban) => audited.has(bannedKey(ban.since, ban.source));
+    for (const outcome of this.#memory.unaudited(isAudited)) this.#audit.write(outcome);
+    for (const decision of this.#memory.unfinished(this.#firewall.isOpen)) this.#effects.submit(decision);
+    await this.#reconcile();
   }
 
   /** Bans the kernel still holds from an earlier run stay, and end on time. */
@@ -214,7 +337,6 @@ class Daemon {
     }));
     this.#engine.restore(bans, []);
     if (bans.length > 0) this.log.info({ bans: bans.length }, "kept the bans found in the firewall");
-    this.#protect();
   }
 
   async #stopFirewall(): Promise<void> {
@@ -224,7 +346,7 @@ class Daemon {
 
   #createSnapshots(): ((outcome: Outcome) => void) | null {
     const { snapshot_dir, snapshots_kept } = this.config.firewall;
-    if (snapshot_dir === "" || this.#firewall.info().backend === "dry-run") return null;
+    if (snapshot_dir === "") return null;
     const writer = new SnapshotWriter({ directory: snapshot_dir, kept: snapshots_kept }, this.io.clock, () =>
       this.#worker.exclusive((firewall) => firewall.snapshot()),
     );
@@ -239,11 +361,13 @@ class Daemon {
       clock: this.io.clock,
       hostname: hostname(),
       version: VERSION_TEXT,
+      armsAt: () => this.#arming.armsAt(this.io.clock.now()),
       engine: this.#engine,
       effects: this.#effects,
       firewall: this.#firewall,
       worker: this.#worker,
       audit: this.#audit,
+      memory: this.#memory,
       queue: this.#queue,
       sampler: createHostSampler(),
       tail: () => this.#tail.status(),
@@ -257,6 +381,7 @@ class Daemon {
       engine: this.#engine,
       effects: this.#effects,
       status: () => this.#view.status(),
+      setMode: ({ mode, by }) => this.#modes.say(mode, by),
     });
     const control = createControlServer(target, this.config.control.socket);
     await this.#lifecycle.start(
@@ -273,6 +398,8 @@ class Daemon {
       status: () => this.#view.status(),
       listen: parseListen(listen)!,
       allowedHosts: allowed_hosts,
+      log: this.log,
+      clock: this.io.clock,
     });
     await this.#lifecycle.start(
       "dashboard",
@@ -287,11 +414,17 @@ class Daemon {
     this.#pump = new Pump(this.#engine, createParser({ fields: log.fields }), this.#effects.submit, { onRecord });
     this.#tail = new Tail(
       log.path,
-      { pollMs: log.poll, maxLineBytes: log.max_line_bytes, start: log.start },
+      {
+        pollMs: log.poll,
+        maxLineBytes: log.max_line_bytes,
+        start: log.start,
+        resume: this.#memory.resume(log.path, createParser({ fields: log.fields })),
+      },
       this.io.clock,
       (buffer, start, end) => {
         this.#engine.setWall(this.io.clock.now());
-        this.#pump.window(buffer, start, end);
+        const from = this.#memory.window(buffer, start, end);
+        if (from < end) this.#pump.window(buffer, from, end);
       },
     );
     const abort = new AbortController();
@@ -304,13 +437,16 @@ class Daemon {
         await this.#tail.stop();
       },
     );
+    this.#memory.watch({ tail: this.#tail, queue: this.#queue });
   }
 
   /** Event time moves by the log while there is log to read, by the clock when it is silent. */
   #tick(): void {
     const now = this.io.clock.now();
     this.#engine.setWall(now);
-    if (this.#tail.status().unreadBytes === 0) this.#pump.tick(now - TICK_LAG_MS);
+    if (this.#tail.status().unreadBytes > 0) return;
+    this.#memory.caughtUp();
+    this.#pump.tick(now - TICK_LAG_MS);
   }
 
   async #reconcile(): Promise<void> {
@@ -320,6 +456,7 @@ class Daemon {
         this.#engine.bans().map(({ ban }) => entryOf(ban, this.io.clock.now())),
       );
       this.#view.noteReconcile(null);
+      this.#memory.confirm(this.#effects, this.#firewall.info().backend === "dry-run");
       if (change.add.length + change.remove.length > 0) {
         this.log.warn(
           { added: change.add.length, removed: change.remove.length },
@@ -344,6 +481,16 @@ class Daemon {
       : null;
   }
 
+  /** systemd counts the reload as done when we are ready again, well or ill. */
+  async #reloadAsService(): Promise<void> {
+    this.#service.reloading();
+    try {
+      await this.#reload();
+    } finally {
+      this.#service.ready();
+    }
+  }
+
   /** Takes the configuration file anew; a bad one changes nothing. Windows, baseline and bans stay. */
   async #reload(): Promise<void> {
     await this.#audit.reopen();
@@ -363,7 +510,6 @@ class Daemon {
         config.state,
         config.dashboard,
         config.control,
-        config.detection.mode,
         config.detection.max_sources,
       ]);
     const needsRestart = fixed(result.config) !== fixed(this.config);
@@ -380,12 +526,16 @@ class Daemon {
       slack: result.config.slack,
     };
     this.#engine.configure(this.config, this.#effects.submit);
+    const said = this.#arming.memory;
+    this.#arming.configure(result.config.detection);
+    if (this.#arming.memory !== said) this.#saveArming(this.#arming.memory);
+    await this.#modes.follow("configuration");
     this.log.level = result.config.logging.level;
     this.#queue.resume(await this.#notifier());
     this.log.info("configuration reloaded");
     if (needsRestart)
       this.log.warn(
-        "changes to log, firewall, audit, state, dashboard, control, detection.mode or detection.max_sources take a restart",
+        "changes to log, firewall, audit, state, dashboard, control or detection.max_sources take a restart",
       );
   }
 

@@ -33,8 +33,9 @@ function headline(status: SystemStatus, io: Pick<CommandIo, "color">): string {
   const { state, site, bans, warmUp } = status.engine;
   const permanent = bans.filter(({ ban }) => ban.until === "permanent").length;
   const learned = state === "learning" ? ` ${spanText(warmUp.learnedMs)} of ${spanText(warmUp.neededMs)}` : "";
+  const arms = status.armsAt ? `, arms in ${spanText(status.armsAt - status.at)}` : "";
   return [
-    paint(io, state === "armed" ? "green" : "yellow", state + learned),
+    paint(io, state === "armed" ? "green" : "yellow", state + learned + arms),
     `up ${spanText(status.at - status.startedAt)}`,
     `${site.rate.toFixed(1)} req/s, norm ${site.baseline.mean.toFixed(1)} ± ${site.baseline.stddev.toFixed(1)}`,
     `${counted(bans.length, "ban")}${permanent > 0 ? ` (${permanent} permanent)` : ""}`,

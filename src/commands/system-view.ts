@@ -11,17 +11,20 @@ import { healthChecks } from "../health.ts";
 import type { HostSampler } from "../host/procfs.ts";
 import type { NotifyQueue } from "../notify/queue.ts";
 import type { PumpStatus } from "../pump.ts";
+import type { StoreStatus } from "../state/store.ts";
 import type { HostStatus, LogStatus, SystemStatus } from "../status.ts";
 
 export interface SystemParts {
   readonly clock: Clock;
   readonly hostname: string;
   readonly version: string;
+  readonly armsAt: () => number | null;
   readonly engine: Engine;
   readonly effects: Effects;
   readonly firewall: Firewall;
   readonly worker: FirewallWorker;
   readonly audit: AuditWriter;
+  readonly memory: { status(): StoreStatus };
   readonly queue: NotifyQueue;
   readonly sampler: HostSampler;
   readonly tail: () => ReturnType<Tail["status"]>;
@@ -51,6 +54,11 @@ export class SystemView {
   note(outcome: Outcome): void {
     this.#outcomes.push(outcome);
     if (this.#outcomes.length > MOST_OUTCOMES) this.#outcomes.shift();
+    this.#cached = null;
+  }
+
+  /** It acts or watches from now on: what is shown must not lag behind. */
+  noteMode(): void {
     this.#cached = null;
   }
 
@@ -93,6 +101,7 @@ export class SystemView {
       hostname: this.parts.hostname,
       at: now,
       startedAt: this.#startedAt,
+      armsAt: this.parts.armsAt(),
       engine: state,
       log,
       host: this.#host,
@@ -126,6 +135,7 @@ export class SystemView {
         },
         slack,
         audit: audit.status(),
+        state: this.parts.memory.status(),
       }),
       allowlistRanges: engine.allowlistSize,
       outcomes: this.#outcomes.slice(),

@@ -171,6 +171,9 @@ export const configSchema = z.strictObject({
         .enum(["enforce", "watch-only"])
         .default("enforce")
         .describe("watch-only decides and tells without banning anyone."),
+      arm_after: duration("0s", "90d")
+        .prefault("0s")
+        .describe("With mode enforce: only watch for this long after the very first start, then begin to ban."),
       profile: z
         .enum(["adaptive", "contract"])
         .default("adaptive")

@@ -1,6 +1,7 @@
 /** The command line's end of the control socket. */
+import type { FullExplanation } from "../explanation.ts";
 import type { SystemStatus } from "../status.ts";
-import type { BanList, BanReply, ErrorReply, UnbanReply } from "./protocol.ts";
+import type { BanList, BanReply, ErrorReply, ModeReply, ModeRequest, UnbanReply } from "./protocol.ts";
 import { PATHS } from "./protocol.ts";
 
 /** An answer of the daemon, or why there is none. */
@@ -30,6 +31,8 @@ export interface ControlClient {
     readonly by: string;
     readonly forget: boolean;
   }): Promise<ControlResult<UnbanReply>>;
+  setMode(request: ModeRequest): Promise<ControlResult<ModeReply>>;
+  explain(source: string): Promise<ControlResult<FullExplanation>>;
 }
 
 /** `timeoutMs` spans the whole exchange; a ban waits for the firewall, so it is generous. */
@@ -40,6 +43,8 @@ export function createControlClient(socketPath: string, timeoutMs = 15_000): Con
     bans: () => send(PATHS.bans),
     ban: ({ duration, ...request }) => send(PATHS.ban, { ...request, for: duration }),
     unban: (request) => send(PATHS.unban, request),
+    setMode: (request) => send(PATHS.mode, request),
+    explain: (source) => send(`${PATHS.explain}?source=${encodeURIComponent(source)}`),
   };
 }
 

@@ -1,12 +1,22 @@
 /** A ControlTarget over a plain list of bans, and a SystemStatus to go with it. For tests. */
 import type { Clock } from "../clock.ts";
 import type { BaselineSnapshot } from "../decision.ts";
+import type { FullExplanation } from "../explanation.ts";
 import type { Source } from "../net/cidr.ts";
 import type { BanStatus, EngineStatus, SystemStatus } from "../status.ts";
-import type { BanReply, BanRequest, ControlTarget, UnbanReply, UnbanRequest } from "./protocol.ts";
+import type {
+  BanReply,
+  BanRequest,
+  ControlTarget,
+  ModeReply,
+  ModeRequest,
+  UnbanReply,
+  UnbanRequest,
+} from "./protocol.ts";
 
 export class FakeControlTarget implements ControlTarget {
-  readonly requests: (BanRequest | UnbanRequest)[] = [];
+  readonly requests: (BanRequest | UnbanRequest | ModeRequest)[] = [];
+  #mode: ModeRequest["mode"] = "enforce";
   #bans: BanStatus[] = [];
 
   constructor(
@@ -48,6 +58,31 @@ export class FakeControlTarget implements ControlTarget {
     const isBanned = this.#bans.some(({ ban }) => ban.source === source);
     this.#bans = this.#bans.filter(({ ban }) => ban.source !== source);
     return { result: isBanned ? "unbanned" : "not-banned", source, forgotten: forget };
+  }
+
+  explain(source: Source): FullExplanation {
+    const { engine, firewall } = this.status();
+    const ban = this.#bans.find((status) => status.ban.source === source) ?? null;
+    return {
+      at: this.clock.now(),
+      source,
+      state: engine.state,
+      profile: engine.profile,
+      allowed: this.allowed[source] ?? null,
+      ban,
+      offences: ban === null ? 0 : 1,
+      now: null,
+      firewall,
+      droppedPackets: firewall.droppedBySource[source] ?? null,
+      history: [],
+    };
+  }
+
+  async setMode(request: ModeRequest): Promise<ModeReply> {
+    this.requests.push(request);
+    const result = request.mode === this.#mode ? "unchanged" : "changed";
+    this.#mode = request.mode;
+    return { result, mode: request.mode, bans: this.#bans.length };
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type BanRequest, readBanRequest, readSource, readUnbanRequest } from "./protocol.ts";
+import { type BanRequest, readBanRequest, readModeRequest, readSource, readUnbanRequest } from "./protocol.ts";
 
 const NOW = Date.UTC(2026, 3, 25, 12);
 
@@ -52,6 +52,17 @@ describe("readBanRequest", () => {
     expect(banned({ source: "203.0.113.9", by: 1 })).toBe('"by" must be text');
     expect(banned({ source: "203.0.113.9", note: [] })).toBe('"note" must be text');
   });
+});
+
+describe("readModeRequest", () => {
+  test.each(["enforce", "watch-only"])("takes %p and who asks", (mode) =>
+    expect(readModeRequest({ mode, by: "ada" })).toEqual({ ok: true, request: { mode: mode as never, by: "ada" } }),
+  );
+
+  test.each([[{}], [{ mode: "off" }], [{ mode: true }], [{ mode: ["enforce"] }], [{ mode: "enforce", by: 1 }], [null]])(
+    "%j is refused",
+    (body) => expect(readModeRequest(body).ok).toBe(false),
+  );
 });
 
 describe("readSource", () => {

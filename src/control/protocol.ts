@@ -3,11 +3,20 @@
  * `curl --unix-socket /run/anomaly-detector/control.sock http://localhost/v1/status` speaks it too. [pure]
  */
 import type { EpochMs } from "../accesslog/record.ts";
+import type { Mode } from "../arming.ts";
 import { parseDuration } from "../config/duration.ts";
+import type { FullExplanation } from "../explanation.ts";
 import { parseRange, parseSource, type Source } from "../net/cidr.ts";
 import type { BanStatus, SystemStatus } from "../status.ts";
 
-export const PATHS = { status: "/v1/status", bans: "/v1/bans", ban: "/v1/ban", unban: "/v1/unban" } as const;
+export const PATHS = {
+  status: "/v1/status",
+  bans: "/v1/bans",
+  ban: "/v1/ban",
+  unban: "/v1/unban",
+  mode: "/v1/mode",
+  explain: "/v1/explain",
+} as const;
 
 /** What a request body may weigh. The longest honest one is below 1 KB. */
 export const MAX_BODY_BYTES = 16 * 1024;
@@ -22,6 +31,8 @@ export interface ControlTarget {
   bans(): readonly BanStatus[];
   ban(request: BanRequest): Promise<BanReply>;
   unban(request: UnbanRequest): Promise<UnbanReply>;
+  setMode(request: ModeRequest): Promise<ModeReply>;
+  explain(source: Source): FullExplanation;
 }
 
 export interface BanRequest {
@@ -39,6 +50,12 @@ export interface UnbanRequest {
   readonly forget: boolean;
 }
 
+/** From now on act, or only watch. It stands until the configuration says something else than now. */
+export interface ModeRequest {
+  readonly mode: Mode;
+  readonly by: string;
+}
+
 export type BanReply =
   | { readonly result: "banned"; readonly ban: BanStatus }
   /** It was banned before, by this or a wider ban, which stands unchanged. */
@@ -51,6 +68,12 @@ export type BanReply =
 export type UnbanReply =
   | { readonly result: "unbanned"; readonly source: Source; readonly forgotten: boolean }
   | { readonly result: "not-banned"; readonly source: Source; readonly forgotten: boolean }
+  | { readonly result: "failed"; readonly detail: string };
+
+export type ModeReply =
+  /** `bans`: in force from now on, or (watch-only) no longer in the firewall. */
+  | { readonly result: "changed" | "unchanged"; readonly mode: Mode; readonly bans: number }
+  /** The firewall could not be installed or taken out: the mode is what it was. */
   | { readonly result: "failed"; readonly detail: string };
 
 /** One ban in GET /v1/bans. */
@@ -75,6 +98,8 @@ export const STATUS_OF = {
   unbanned: 200,
   refused: 409,
   "not-banned": 404,
+  changed: 200,
+  unchanged: 200,
   failed: 502,
 };
 
@@ -106,6 +131,16 @@ export function readUnbanRequest(body: unknown): ReadBody<UnbanRequest> {
   const by = readText(fields.by ?? "unknown", MAX_BY);
   if (by === null) return refuse(`"by" must be text`);
   return { ok: true, request: { source: source.request, by, forget } };
+}
+
+/** { mode: "enforce" | "watch-only", by? } as sent, to a ModeRequest as understood. */
+export function readModeRequest(body: unknown): ReadBody<ModeRequest> {
+  const fields = readFields(body, ["mode", "by"]);
+  if (typeof fields === "string") return refuse(fields);
+  const { mode } = fields;
+  if (mode !== "enforce" && mode !== "watch-only") return refuse(`"mode" must be enforce or watch-only`);
+  const by = readText(fields.by ?? "unknown", MAX_BY);
+  return by === null ? refuse(`"by" must be text`) : { ok: true, request: { mode, by } };
 }
 
 /**

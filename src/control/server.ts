@@ -8,8 +8,11 @@ import {
   type BanReply,
   type ControlTarget,
   MAX_BODY_BYTES,
+  type ModeReply,
   PATHS,
   readBanRequest,
+  readModeRequest,
+  readSource,
   readUnbanRequest,
   STATUS_OF,
   type UnbanReply,
@@ -123,7 +126,7 @@ function controlError(socketPath: string, error: unknown, mend: string): Control
 }
 
 async function answer(request: Request, target: ControlTarget, clock: Pick<Clock, "now">): Promise<Response> {
-  const { pathname } = new URL(request.url);
+  const { pathname, searchParams } = new URL(request.url);
   switch (pathname) {
     case PATHS.status:
       return request.method === "GET" ? reply(200, target.status()) : wrongMethod("GET");
@@ -133,6 +136,10 @@ async function answer(request: Request, target: ControlTarget, clock: Pick<Clock
       return request.method === "POST" ? ban(request, target, clock) : wrongMethod("POST");
     case PATHS.unban:
       return request.method === "POST" ? unban(request, target) : wrongMethod("POST");
+    case PATHS.explain:
+      return request.method === "GET" ? explain(searchParams.get("source"), target) : wrongMethod("GET");
+    case PATHS.mode:
+      return request.method === "POST" ? setMode(request, target) : wrongMethod("POST");
     default:
       return reply(404, { error: `no such path; known are ${Object.values(PATHS).join(", ")}` });
   }
@@ -155,6 +162,16 @@ async function unban(request: Request, target: ControlTarget): Promise<Response>
   return read.ok ? outcome(await target.unban(read.request)) : reply(400, { error: read.error });
 }
 
+function explain(source: string | null, target: ControlTarget): Response {
+  const read = readSource(source);
+  return read.ok ? reply(200, target.explain(read.request)) : reply(400, { error: read.error });
+}
+
+async function setMode(request: Request, target: ControlTarget): Promise<Response> {
+  const read = readModeRequest(await readJson(request));
+  return read.ok ? outcome(await target.setMode(read.request)) : reply(400, { error: read.error });
+}
+
 /** The parsed body; undefined, which no reader accepts, when it is not JSON. */
 async function readJson(request: Request): Promise<unknown> {
   try {
@@ -164,7 +181,7 @@ async function readJson(request: Request): Promise<unknown> {
   }
 }
 
-function outcome(result: BanReply | UnbanReply): Response {
+function outcome(result: BanReply | UnbanReply | ModeReply): Response {
   return reply(STATUS_OF[result.result], result);
 }
 

@@ -26,6 +26,9 @@ export type SavedMoments = readonly [n: number, sum: number, squares: number, er
 export interface SavedBaseline {
   readonly size: number;
   readonly head: number;
+  /** The last second in the ring, and since when none is missing in it; null while it is empty. */
+  readonly lastSecond: number | null;
+  readonly unbrokenFrom: number | null;
   readonly rolling: SavedMoments;
   readonly hours: readonly SavedMoments[];
   readonly hour: number;
@@ -76,6 +79,9 @@ export class Baseline {
   #counts: Float64Array;
   #errors: Float64Array;
   #head = 0;
+  /** The last second in the ring, and since when there is none missing in it. */
+  #lastSecond = Number.NEGATIVE_INFINITY;
+  #unbrokenFrom = Number.POSITIVE_INFINITY;
   /** Seconds in the ring that no save has seen yet. */
   #unsaved = 0;
   #rolling = new Moments();
@@ -106,6 +112,26 @@ export class Baseline {
     const admitted = this.#guard(count, sources);
     if (admitted === null) return;
     this.#push(admitted, admitted === count ? errors : errors * (admitted / count));
+    if (second !== this.#lastSecond + 1) this.#unbrokenFrom = second;
+    this.#lastSecond = second;
+  }
+
+  /** Takes back what a source turned out not to be allowed to teach: its requests of one of the last seconds. */
+  retract(second: number, requests: number, errors: number): void {
+    if (second < this.#unbrokenFrom || second > this.#lastSecond) return;
+    const back = this.#lastSecond - second + 1;
+    if (back > this.#rolling.n) return;
+    const i = (this.#head - back + this.#counts.length) % this.#counts.length;
+    const count = Math.max(0, this.#counts[i]! - requests);
+    const failed = Math.max(0, this.#errors[i]! - errors);
+    const slot = Math.floor(second / 3600) === this.#hour ? this.#hours[((this.#hour % 24) + 24) % 24]! : null;
+    for (const moments of slot === null ? [this.#rolling] : [this.#rolling, slot]) {
+      moments.add(this.#counts[i]!, this.#errors[i]!, -1);
+      moments.add(count, failed, 1);
+    }
+    this.#counts[i] = count;
+    this.#errors[i] = failed;
+    this.#unsaved = Math.max(this.#unsaved, back);
   }
 
   /** `seconds` idle seconds beginning at `from`: the same as that many zeros, in time bounded by history and hours. */
@@ -117,7 +143,7 @@ export class Baseline {
 
   /** Takes the learned values into force: the current hour's slot when it has enough, else the rolling history. */
   recalculate(at: EpochMs): BaselineSnapshot {
-    const hour = Math.floor(at / 3_600_000) % 24;
+    const hour = ((Math.floor(at / 3_600_000) % 24) + 24) % 24;
     const slot = this.#hours[hour]!;
     const current = this.#hour === Math.floor(at / 3_600_000);
     if (current && slot.n >= this.#settings.hourSlotSamples) this.#snapshot = this.#learned(at, slot, hour);
@@ -148,6 +174,8 @@ export class Baseline {
     return {
       size,
       head: this.#head,
+      lastSecond: Number.isFinite(this.#lastSecond) ? this.#lastSecond : null,
+      unbrokenFrom: Number.isFinite(this.#unbrokenFrom) ? this.#unbrokenFrom : null,
       rolling: this.#rolling.save(),
       hours: this.#hours.map((slot) => slot.save()),
       hour: this.#hour,
@@ -167,6 +195,8 @@ export class Baseline {
       this.#errors[slot] = errors;
     }
     this.#head = saved.head;
+    this.#lastSecond = saved.lastSecond ?? Number.NEGATIVE_INFINITY;
+    this.#unbrokenFrom = saved.unbrokenFrom ?? Number.POSITIVE_INFINITY;
     this.#rolling = Moments.from(saved.rolling);
     this.#hours = saved.hours.map((slot) => Moments.from(slot));
     this.#hour = saved.hour;

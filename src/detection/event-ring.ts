@@ -14,6 +14,12 @@ export const Mark = {
   sibling: 128,
 } as const;
 
+/** How many certain failures these marks stand for; −1 takes one back. */
+export function failureWeight(marks: number, exploitWeight: number): number {
+  if (marks & Mark.excused) return -1;
+  return marks & Mark.exploit ? exploitWeight : marks & Mark.certain ? 1 : 0;
+}
+
 /**
  * The events of the last window, oldest first, for all sources together: a ring that grows up to a bound.
  * One shared ring instead of one list per source keeps a source without traffic at zero bytes and makes
@@ -73,6 +79,14 @@ export class EventRing {
     this.#head = i + 1 === this.#at.length ? 0 : i + 1;
     this.#length--;
     take(this.#slot[i]!, this.#cost[i]!, this.#marks[i]!);
+  }
+
+  /** Visits the events of one slot, oldest first, by looking through all. */
+  forEachOf(slot: number, visit: (at: EpochMs, marks: number) => void): void {
+    for (let n = 0, i = this.#head; n < this.#length; n++) {
+      if (this.#slot[i] === slot) visit(this.#at[i]!, this.#marks[i]!);
+      i = i + 1 === this.#slot.length ? 0 : i + 1;
+    }
   }
 
   #grow(): void {

@@ -10,36 +10,39 @@ import { queryStart } from "./path-sketch.ts";
  * preview:  thumbnails and avatars: dozens a page, each with its own query, many 404 innocently.
  * probe:    health endpoints that monitors ask for all day.
  * dav:      WebDAV that did not prove an account.
+ * share:    what a public link gives: files and thumbnails, each fetched once, some by the hundred.
  * login:    a form or API that takes a password: asked for it, or given one.
  * page:     everything else.
  */
-export type RequestClass = "proof" | "asset" | "preview" | "probe" | "dav" | "login" | "page";
+export type RequestClass = "proof" | "asset" | "preview" | "probe" | "dav" | "share" | "login" | "page";
 
 const ASSET = new Set(
   "css js mjs map png jpg jpeg gif svg ico webp avif bmp woff woff2 ttf otf eot mp3 mp4 webm ogg wasm".split(" "),
 );
 
 /** Statuses that follow from a password having been accepted, by WebDAV method (RFC 4918; nginx never makes them). */
-const PROOF: Readonly<Record<string, readonly number[]>> = {
-  PROPFIND: [207],
-  REPORT: [207],
-  SEARCH: [207],
-  PROPPATCH: [207],
-  PUT: [201, 204],
-  DELETE: [204],
-  MKCOL: [201],
-  MOVE: [201, 204],
-  COPY: [201, 204],
-  LOCK: [200, 201],
-};
+const PROOF: ReadonlyMap<string, readonly number[]> = new Map([
+  ["PROPFIND", [207]],
+  ["REPORT", [207]],
+  ["SEARCH", [207]],
+  ["PROPPATCH", [207]],
+  ["PUT", [201, 204]],
+  ["DELETE", [204]],
+  ["MKCOL", [201]],
+  ["MOVE", [201, 204]],
+  ["COPY", [201, 204]],
+  ["LOCK", [200, 201]],
+]);
 
-const DAV = /\/(?:remote|public)\.php\/|^\/(?:dav|caldav|carddav|webdav)(?:\/|$)/;
+/** Shares that need no account: whoever has the link may read, and write where it says so. */
+const SHARE = /\/public\.php\/|\/remote\.php\/dav\/public-|\/s\/[A-Za-z0-9]{8,}(?:\/|$)|\/publicpreview(?:\.png|\/|$)/;
+const DAV = /\/remote\.php\/|^\/(?:dav|caldav|carddav|webdav)(?:\/|$)/;
 // The device login flow (/login/v2…) polls without a password and gets 404 until the person has agreed.
 const LOGIN =
   /\/(?:login|signin|sign-in|log-in|logon|wp-login\.php|xmlrpc\.php|user\/login|users\/sign_in|auth\/login|session|sessions|j_security_check|administrator(?:\/index\.php)?|admin\/login|lost-?password|password_reset)\/?$/i;
 const DEVICE_FLOW = /\/login\/(?:v2|flow)(?:\/|$)/;
 const PREVIEW =
-  /\/(?:core|files_versions|files_trashbin|photos\/api\/v1|files)\/preview(?:\.png|\/|$)|\/publicpreview(?:\.png|\/|$)|\/avatar\/|\/thumb(?:nail)?s?\//;
+  /\/(?:core|files_versions|files_trashbin|photos\/api\/v1|files)\/preview(?:\.png|\/|$)|\/avatar\/|\/thumb(?:nail)?s?\//;
 const PROBES = new Set([
   "/status.php",
   "/robots.txt",
@@ -59,7 +62,7 @@ export class Classifier {
 
   classify(record: Pick<AccessRecord, "method" | "path" | "status">): RequestClass {
     const kind = this.#targetClass(record.path);
-    return kind === "dav" && PROOF[record.method]?.includes(record.status) ? "proof" : kind;
+    return kind === "dav" && PROOF.get(record.method)?.includes(record.status) ? "proof" : kind;
   }
 
   #targetClass(path: string): RequestClass {
@@ -76,10 +79,11 @@ export class Classifier {
 export function targetClass(path: string): RequestClass {
   const end = queryStart(path);
   const bare = end === path.length ? path : path.slice(0, end);
+  if (SHARE.test(bare)) return "share";
   if (DAV.test(bare)) return "dav";
+  if (PREVIEW.test(bare)) return "preview";
   if (isAsset(path, end)) return "asset";
   if (LOGIN.test(bare) && !DEVICE_FLOW.test(bare)) return "login";
-  if (PREVIEW.test(bare)) return "preview";
   if (PROBES.has(bare)) return "probe";
   return "page";
 }

@@ -60,7 +60,7 @@ export class SourceBaseline {
   add(at: EpochMs, peak: number): void {
     if (peak <= 0) return;
     this.#turnHour(at);
-    this.#hours[this.#hour % HOURS]![bucketOf(peak)]!++;
+    this.#hours[slotOf(this.#hour)]![bucketOf(peak)]!++;
     this.#unsaved.add(this.#hour);
   }
 
@@ -138,7 +138,7 @@ export class SourceBaseline {
     const hour = Math.floor(at / 3_600_000);
     if (hour === this.#hour) return;
     const gone = this.#hour < 0 ? HOURS : Math.min(HOURS, hour - this.#hour);
-    for (let i = 0; i < gone; i++) this.#hours[(hour - i) % HOURS]!.fill(0);
+    for (let i = 0; i < gone; i++) this.#hours[slotOf(hour - i)]!.fill(0);
     this.#hour = hour;
     for (const old of this.#unsaved) if (old <= hour - HOURS) this.#unsaved.delete(old);
   }
@@ -150,4 +150,9 @@ function bucketOf(rate: number): number {
 
 function rateOf(bucket: number): number {
   return LEAST * 2 ** ((bucket + 0.5) / PER_DOUBLING);
+}
+
+/** Hours before 1970 have a slot too. */
+function slotOf(hour: number): number {
+  return ((hour % HOURS) + HOURS) % HOURS;
 }

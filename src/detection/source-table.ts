@@ -1,6 +1,8 @@
+import type { EpochMs } from "../accesslog/record.ts";
 import type { Source } from "../net/cidr.ts";
-import { Mark } from "./event-ring.ts";
+import { failureWeight, Mark } from "./event-ring.ts";
 import { PathSketch } from "./path-sketch.ts";
+import { hashText } from "./visits.ts";
 
 /** The columns of a source: counters over the window, and over the ten minutes of the sustained window. */
 interface Columns {
@@ -22,6 +24,10 @@ interface Columns {
   openBucket: Float64Array;
   /** Highest compared rate of this visit: what the busy-source baseline learns. */
   peak: Float32Array;
+  /** When the visit began: its first request, or its first after a ban. */
+  since: Float64Array;
+  /** A hash of the source, for what is remembered about its paths. */
+  seed: Uint32Array;
   /** Where the slot stands: see SlotState. */
   state: Uint8Array;
 }
@@ -43,6 +49,8 @@ export class SourceTable {
   #free: number[] = [];
   #top = 0;
   #hand = 0;
+  /** Live sources with a request inside the window. */
+  active = 0;
   columns: Columns = allocate(1024);
   /** Sources put out because the table was full. */
   shed = 0;
@@ -67,13 +75,15 @@ export class SourceTable {
   }
 
   /** The slot of a source, made when absent. When the table is full the quietest of a few is shed first. */
-  claim(source: Source): number {
+  claim(source: Source, at: EpochMs): number {
     const known = this.#slots.get(source);
     if (known !== undefined) return known;
     if (this.#slots.size >= this.limit) this.#shedOne();
     const slot = this.#free.pop() ?? this.#top++;
     if (slot >= this.columns.requests.length) this.columns = grow(this.columns);
     this.columns.state[slot] = SlotState.live;
+    this.columns.since[slot] = at;
+    this.columns.seed[slot] = hashText(source, source.length, 0);
     this.#sources[slot] = source;
     this.#slots.set(source, slot);
     return slot;
@@ -83,6 +93,7 @@ export class SourceTable {
   forget(slot: number): void {
     const source = this.#sources[slot];
     if (source === undefined || this.columns.state[slot] !== SlotState.live) return;
+    if (this.columns.requests[slot]! > 0) this.active--;
     this.#slots.delete(source);
     this.#sources[slot] = undefined;
     this.#sketches[slot] = undefined;
@@ -123,14 +134,22 @@ export class SourceTable {
   #apply(slot: number, cost: number, marks: number, one: 1 | -1): void {
     const c = this.columns;
     c.cost[slot]! += cost;
-    if (marks & Mark.request) c.requests[slot]! += one;
+    if (marks & Mark.request) this.#applyRequest(slot, one);
     if (marks & Mark.error) c.errors[slot]! += one;
     if (marks & Mark.blamed) c.blamed[slot]! += one;
-    if (marks & Mark.certain) c.certain[slot]! += one;
-    if (marks & Mark.exploit) c.certain[slot]! += one * this.exploitWeight;
-    if (marks & Mark.excused) c.certain[slot]! -= one;
+    c.certain[slot]! += one * failureWeight(marks, this.exploitWeight);
     if (marks & Mark.probe) c.probes[slot]! += one;
     if (marks & Mark.sibling) c.siblings[slot]! += one;
+  }
+
+  #applyRequest(slot: number, one: 1 | -1): void {
+    const requests = this.columns.requests;
+    const before = requests[slot]!;
+    requests[slot] = before + one;
+    // A forgotten source stopped being active when it was forgotten.
+    if (this.columns.state[slot] !== SlotState.live) return;
+    if (one > 0 && before === 0) this.active++;
+    if (one < 0 && before === 1) this.active--;
   }
 
   /** The sketch of what a source asks for; kept only for sources busy enough to matter. */
@@ -149,6 +168,7 @@ export class SourceTable {
 
   /** The live sources with the highest `score`, best first, in O(sources). */
   top(count: number, score: (slot: number) => number): number[] {
+    if (count <= 0) return [];
     const best: { slot: number; score: number }[] = [];
     for (const slot of this.#slots.values()) {
       const value = score(slot);
@@ -201,6 +221,8 @@ function allocate(size: number): Columns {
     buckets: new Uint32Array(size),
     openBucket: new Float64Array(size).fill(-1),
     peak: new Float32Array(size),
+    since: new Float64Array(size),
+    seed: new Uint32Array(size),
     state: new Uint8Array(size),
   };
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { SEED } from "../../test/records.ts";
-import { type Bucket, BUCKET_MS, SustainedRing } from "./sustained-ring.ts";
+import { BUCKET_MS, type Bucket, SustainedRing } from "./sustained-ring.ts";
 
 const NOTHING = { requests: 0, errors: 0, certain: 0, probes: 0, siblings: 0, cost: 0 };
 

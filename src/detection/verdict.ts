@@ -24,8 +24,9 @@ export function compare(
   const zScore = (rate - baseline.mean) / baseline.stddev;
   const multiple = rate / baseline.mean;
   const reasons: Reason[] = [];
-  if (zScore > thresholds.zScore) reasons.push("z-score");
-  if (multiple > thresholds.rateMultiple) reasons.push("rate-multiple");
+  // By the same arithmetic as triggerRate, so that a rate has reasons exactly when it is above its trigger.
+  if (rate > baseline.mean + thresholds.zScore * baseline.stddev) reasons.push("z-score");
+  if (rate > baseline.mean * thresholds.rateMultiple) reasons.push("rate-multiple");
   return { zScore, multiple, triggerRate: triggerRate(baseline, thresholds), reasons };
 }
 

@@ -18,7 +18,7 @@ export interface Opened {
   readonly database: Database;
   /** Identity of the file, to notice when another takes its name. */
   readonly inode: number;
-  /** True when there was no database before, or none that could be read. */
+  /** True when there was no database before, none that could be read, or one that was never written in full. */
   readonly isNew: boolean;
   /** Where an unreadable one was put, and why; null in the usual case. */
   readonly setAside: { readonly path: string; readonly why: string } | null;
@@ -31,17 +31,24 @@ const BUSY_MS = 200;
 /** Databases moved aside that are kept; older ones are removed. */
 const MOST_ASIDE = 5;
 
+/** "anom": in the header (PRAGMA application_id) of a database that was once written in full. */
+const APPLICATION_ID = 0x616e6f6d;
+
+/** Inside a transaction: from its commit on, what is not in the database did not exist. */
+export function markWhole(database: Database): void {
+  database.run(`PRAGMA application_id = ${APPLICATION_ID}`);
+}
+
 /** Opens the database, making directory and file where they are missing. Throws where not even a new one can be had. */
 export function openFile(path: string, now: number): Opened {
   mkdirSync(dirname(path), { recursive: true, mode: DIRECTORY_MODE });
-  const existed = existsSync(path) && statSync(path).size > 0;
   try {
-    return { ...open(path), isNew: !existed, setAside: null };
+    return { ...open(path), setAside: null };
   } catch (error) {
     const verdict = distrust(error);
     if (verdict === null) throw error;
     const aside = moveAside(path, `${verdict}-${stamp(now)}`);
-    return { ...open(path), isNew: true, setAside: { path: aside, why: messageOf(error) } };
+    return { ...open(path), setAside: { path: aside, why: messageOf(error) } };
   }
 }
 
@@ -61,7 +68,7 @@ class CorruptError extends Error {
   readonly code = "SQLITE_CORRUPT";
 }
 
-function open(path: string): Pick<Opened, "database" | "inode"> {
+function open(path: string): Omit<Opened, "setAside"> {
   createWithMode(path);
   const database = new Database(path, { readwrite: true, create: false, strict: true });
   try {
@@ -73,7 +80,8 @@ function open(path: string): Pick<Opened, "database" | "inode"> {
     if (found !== "ok") throw new CorruptError(`quick_check: ${found}`);
     database.run("PRAGMA journal_mode = WAL");
     migrate(database);
-    return { database, inode: statSync(path).ino };
+    const id = database.query<{ application_id: number }, []>("PRAGMA application_id").get()!.application_id;
+    return { database, inode: statSync(path).ino, isNew: id !== APPLICATION_ID };
   } catch (error) {
     database.close();
     throw error;

@@ -18,22 +18,23 @@ const MOST_LINES = 1_000_000;
 
 export class Marks {
   #marks: Mark[] = [];
+  /** The latest place of all. */
+  #last: Mark | null = null;
 
   /** Notes where the tail stands: `lines` were handed on since the start, the last of them at event time `at`. */
   note(position: Position, lines: number, at: EpochMs): void {
-    const last = this.#marks.at(-1);
-    if (last !== undefined && at - last.at < GRAIN_MS && lines - last.lines < MOST_LINES / 10) return;
-    this.#marks.push({ position, lines, at });
+    this.#last = { position, lines, at };
+    const latest = this.#marks.at(-1);
+    if (latest !== undefined && at - latest.at < GRAIN_MS && lines - latest.lines < MOST_LINES / 10) return;
+    this.#marks.push(this.#last);
     // The first one left must reach back a whole span, or as far as lines allow.
     while (this.#marks.length > 1 && this.#isSpare(this.#marks[0]!, this.#marks[1]!, lines, at)) this.#marks.shift();
   }
 
-  /** The place to save when the tail stands at `position` after `lines` lines. */
-  place(position: Position, lines: number): Place {
-    const from = this.#marks[0];
-    return from === undefined || lines - from.lines > MOST_LINES
-      ? { position, from: position, refill: 0 }
-      : { position, from: from.position, refill: lines - from.lines };
+  /** From where to read after a restart, when `lines` lines were handed on by now: the best first. Empty before any note. */
+  places(lines: number): Place[] {
+    const marks = [this.#marks[0], this.#last].filter((mark) => mark != null);
+    return marks.map(({ position, lines: before }) => ({ position, refill: lines - before }));
   }
 
   #isSpare(first: Mark, second: Mark, lines: number, at: EpochMs): boolean {

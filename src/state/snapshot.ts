@@ -19,11 +19,9 @@ export interface Position {
   readonly fingerprint: string;
 }
 
-/** Up to where the log was learned from, and from where it must be read again to fill the windows. */
+/** From where to read after a restart: the first `refill` lines from `position` were learned from already. */
 export interface Place {
   readonly position: Position;
-  /** An earlier place, a window and more before; its lines up to `position` are `refill` many. */
-  readonly from: Position;
   readonly refill: number;
 }
 
@@ -31,9 +29,10 @@ export interface Place {
 export interface Checkpoint {
   readonly at: EpochMs;
   readonly whole: boolean;
-  /** Null where no log was opened yet. */
-  readonly place: Place | null;
-  readonly engine: SavedEngine;
+  /** The best first: the one that fills the windows again, then the one with the least to read. Empty before any log. */
+  readonly places: readonly Place[];
+  /** Null where a log was opened, but nothing learned from it yet. */
+  readonly engine: SavedEngine | null;
 }
 
 /** An unban that the firewall has not confirmed. */

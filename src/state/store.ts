@@ -13,7 +13,7 @@ import type { Offence } from "../bans/ledger.ts";
 import type { Ban } from "../decision.ts";
 import type { Minute } from "../detection/minutes.ts";
 import { parseSource, type Source } from "../net/cidr.ts";
-import { distrust, type Opened, openFile } from "./file.ts";
+import { distrust, markWhole, type Opened, openFile } from "./file.ts";
 import {
   type Checkpoint,
   type Ending,
@@ -45,14 +45,32 @@ export interface Remembered {
   readonly bans: readonly RememberedBan[];
   readonly offences: readonly Offence[];
   readonly checkpoint: Omit<Checkpoint, "whole"> | null;
-  /** Oldest first; as they were given to `saveOutbox`. */
+  /** Oldest first; as they were given to `saveChanges`. */
   readonly outbox: readonly unknown[];
+}
+
+/** What happened to bans and messages. */
+export interface Changes {
+  /** Something here must survive a loss of power. */
+  readonly isUrgent: boolean;
+  /** Bans and unbans that were decided: the whole row, in order. */
+  readonly decided: readonly RememberedBan[];
+  /** What the firewall did with a ban. */
+  readonly settled: readonly { readonly source: Source; readonly enforcement: RememberedBan["enforcement"] }[];
+  /** The firewall has unbanned them. */
+  readonly ended: readonly Source[];
+  /** Their offences no longer count. */
+  readonly forgotten: readonly Source[];
+  /** All messages now on their way; null where they are as before. */
+  readonly outbox: readonly OutboxItem[] | null;
 }
 
 /** Everything there is to write. */
 export interface Everything {
   readonly bans: readonly RememberedBan[];
+  /** Added to those in the database: one that could not be read at the start still counts. */
   readonly offences: readonly Offence[];
+  readonly forgotten: readonly Source[];
   readonly checkpoint: Checkpoint | null;
   readonly outbox: readonly OutboxItem[];
 }
@@ -135,34 +153,9 @@ export class Store {
     };
   }
 
-  /** A ban that was decided; durable when this returns true. */
-  ban(ban: Ban, now: EpochMs): boolean {
-    return this.#write("FULL", now, (database) => {
-      writeBan(database, { ban, enforcement: "pending", ending: null });
-      writeOffence(database, { source: ban.source, banCount: ban.banCount, lastAt: ban.since });
-    });
-  }
-
-  /** What the firewall did with it. A crash of the whole machine may take this back; the ban stays. */
-  settle(source: Source, enforcement: RememberedBan["enforcement"], now: EpochMs): boolean {
-    return this.#write("NORMAL", now, (database) =>
-      database.query("UPDATE bans SET enforcement = ? WHERE source = ?").run(enforcement, source),
-    );
-  }
-
-  /** An unban that was decided: kept until `ended`, so that a crash before the firewall knows of it changes nothing. */
-  end(ban: Ban, ending: Ending, forget: boolean, now: EpochMs): boolean {
-    return this.#write("FULL", now, (database) => {
-      writeBan(database, { ban, enforcement: "in-force", ending });
-      if (forget) database.query("DELETE FROM offences WHERE source = ?").run(ban.source);
-    });
-  }
-
-  /** The firewall has unbanned it. */
-  ended(source: Source, now: EpochMs): boolean {
-    return this.#write("NORMAL", now, (database) =>
-      database.query("DELETE FROM bans WHERE source = ? AND ending IS NOT NULL").run(source),
-    );
+  /** What happened since the last call, in one transaction; durable when this returns true. */
+  saveChanges(changes: Changes, now: EpochMs): boolean {
+    return this.#write(changes.isUrgent ? "FULL" : "NORMAL", now, (database) => writeChanges(database, changes));
   }
 
   /** All of it or nothing: what was learned and the place in the log it was learned up to. */
@@ -170,22 +163,20 @@ export class Store {
     return this.#write("NORMAL", checkpoint.at, (database) => this.#writeCheckpoint(database, checkpoint));
   }
 
-  /** The messages now on their way. */
-  saveOutbox(items: readonly OutboxItem[], now: EpochMs): boolean {
-    return this.#write("NORMAL", now, (database) => writeOutbox(database, items));
-  }
-
   /** Writes everything anew: at the start, and when an earlier write failed. At most every five seconds while it fails. */
   rewrite(everything: Everything, now: EpochMs): boolean {
     if (this.#lastError !== null && now - this.#triedAt < RETRY_MS && now >= this.#triedAt) return false;
-    if (this.#database === null && !this.open(now)) return false;
+    // In trouble it is opened anew: a file opened on a read-only file system stays read-only.
+    if ((this.#database === null || this.#lastError !== null) && !this.open(now)) return false;
     this.#triedAt = now;
     const isDone = this.#write("FULL", now, (database) => {
       database.run("DELETE FROM bans");
       for (const ban of everything.bans) writeBan(database, ban);
       for (const offence of everything.offences) writeOffence(database, offence);
+      for (const source of everything.forgotten) database.query("DELETE FROM offences WHERE source = ?").run(source);
       if (everything.checkpoint !== null) this.#writeCheckpoint(database, everything.checkpoint);
       writeOutbox(database, everything.outbox);
+      markWhole(database);
     });
     if (isDone) this.#isBehind = false;
     return isDone;
@@ -228,10 +219,7 @@ export class Store {
   #write(durability: Durability, now: EpochMs, write: (database: Database) => unknown): boolean {
     if (this.#database !== null && !this.#isStillThere()) this.open(now);
     const database = this.#database;
-    if (database === null) {
-      this.#isBehind = true;
-      return false;
-    }
+    if (database === null) return false;
     try {
       if (this.#synchronous !== durability) database.run(`PRAGMA synchronous = ${durability}`);
       this.#synchronous = durability;
@@ -248,7 +236,11 @@ export class Store {
 
   /** A deleted database goes on taking writes that nobody will ever read. */
   #isStillThere(): boolean {
-    return statSync(this.path, { throwIfNoEntry: false })?.ino === this.#inode;
+    try {
+      return statSync(this.path).ino === this.#inode;
+    } catch {
+      return false;
+    }
   }
 
   #read<T>(sql: string, take: (row: Row) => T | null): T[] {
@@ -286,7 +278,7 @@ export class Store {
         Number(row.requests),
         Number(row.errors),
       ]),
-      visitHours: this.#read("SELECT * FROM visit_hours", pair(number("hour"), text("visits"))),
+      visitHours: this.#read("SELECT * FROM visit_hours ORDER BY hour DESC", pair(number("hour"), text("visits"))),
       trust: this.#read("SELECT * FROM trust ORDER BY until", pair(sourceOfRow, number("until"))),
       slow: this.#read("SELECT * FROM slow_failures ORDER BY at", (row) => [
         sourceOfRow(row),
@@ -297,8 +289,8 @@ export class Store {
       minutes: this.#read("SELECT * FROM (SELECT * FROM minutes ORDER BY at DESC LIMIT 1)", minuteOfRow),
     };
     try {
-      const place = JSON.parse(String(row.place)) as Place | null;
-      return { at: Number(row.at), place, engine: engineOf(parts) };
+      const places = JSON.parse(String(row.places)) as Place[];
+      return { at: Number(row.at), places, engine: row.engine === null ? null : engineOf(parts) };
     } catch (error) {
       // What was learned is lost, and learned again; the bans are not.
       this.#fail("read", error);
@@ -306,17 +298,15 @@ export class Store {
     }
   }
 
-  #writeCheckpoint(database: Database, { at, whole, place, engine }: Checkpoint): void {
+  #writeCheckpoint(database: Database, { at, whole, places, engine }: Checkpoint): void {
     if (whole)
       for (const table of ["seconds", "visit_hours", "trust", "slow_failures", "points"])
         database.run(`DELETE FROM ${table}`);
-    writeParts(database, partsOf(engine));
-    database.run("INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?)", [
-      at,
-      JSON.stringify(place),
-      partsOf(engine).rest,
-    ]);
-    if (Math.abs(at - this.#prunedAt) < PRUNE_EVERY_MS) return;
+    const parts = engine && partsOf(engine);
+    if (parts !== null) writeParts(database, parts);
+    const row = [at, JSON.stringify(places), parts?.rest ?? null];
+    database.run("INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?)", row);
+    if (engine === null || Math.abs(at - this.#prunedAt) < PRUNE_EVERY_MS) return;
     this.#prunedAt = at;
     prune(database, engine.now);
   }
@@ -326,6 +316,21 @@ export class Store {
     this.#isBehind = true;
     this.#lastError = describe(doing, this.path, error);
   }
+}
+
+function writeChanges(database: Database, { decided, settled, ended, forgotten, outbox }: Changes): void {
+  for (const row of decided) {
+    writeBan(database, row);
+    const { source, banCount, since } = row.ban;
+    if (row.ending === null) writeOffence(database, { source, banCount, lastAt: since });
+  }
+  const settle = database.query("UPDATE bans SET enforcement = ? WHERE source = ? AND ending IS NULL");
+  for (const { source, enforcement } of settled) settle.run(enforcement, source);
+  const end = database.query("DELETE FROM bans WHERE source = ? AND ending IS NOT NULL");
+  for (const source of ended) end.run(source);
+  const forget = database.query("DELETE FROM offences WHERE source = ?");
+  for (const source of forgotten) forget.run(source);
+  if (outbox !== null) writeOutbox(database, outbox);
 }
 
 function writeBan(database: Database, { ban, enforcement, ending }: RememberedBan): void {
@@ -343,7 +348,7 @@ function writeOffence(database: Database, { source, banCount, lastAt }: Offence)
 function writeOutbox(database: Database, items: readonly OutboxItem[]): void {
   database.run("DELETE FROM outbox");
   const insert = database.query("INSERT INTO outbox VALUES (?, ?, ?)");
-  items.forEach((item, place) => insert.run(item.id, place, JSON.stringify(item)));
+  for (const [place, item] of items.entries()) insert.run(item.id, place, JSON.stringify(item));
 }
 
 function writeParts(database: Database, { seconds, visitHours, trust, slow, points, minutes }: Parts): void {

@@ -5,7 +5,7 @@ import { Detector, type DetectorEvents } from "../../src/detection/detector.ts";
 import { source } from "../outcomes.ts";
 import { anyGap, config, record, SEED, START, visitor } from "../records.ts";
 
-const SILENT: DetectorEvents = { verdict() {}, global() {}, baseline() {} };
+const SILENT: DetectorEvents = { elapsed() {}, verdict() {}, global() {}, baseline() {} };
 
 /** The obvious way: every request ever, filtered at each look. */
 class NaiveWindow {
@@ -55,7 +55,6 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   { arbitrary: fc.record({ kind: fc.constant("wait" as const), gap: anyGap }), weight: 2 },
   { arbitrary: fc.record({ kind: fc.constant("forget" as const), n: fc.nat(5) }), weight: 1 },
 );
-
 
 describe("windows equal a naive list at every request and every tick", () => {
   test.each([

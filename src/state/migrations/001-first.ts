@@ -15,8 +15,8 @@ export const first: Migration = {
       ending TEXT
     ) WITHOUT ROWID`,
     `CREATE TABLE offences (source TEXT PRIMARY KEY, ban_count INTEGER NOT NULL, last_at REAL NOT NULL) WITHOUT ROWID`,
-    // One row: the tail's position and the small parts of what was learned up to it. Always written with the rest.
-    `CREATE TABLE checkpoint (id INTEGER PRIMARY KEY CHECK (id = 1), at REAL NOT NULL, place TEXT NOT NULL, engine TEXT NOT NULL)`,
+    // One row: the tail's places and the small parts of what was learned up to it. Always written with the rest.
+    `CREATE TABLE checkpoint (id INTEGER PRIMARY KEY CHECK (id = 1), at REAL NOT NULL, places TEXT NOT NULL, engine TEXT)`,
     // The baseline's per-second ring, and the visits of the last 24 absolute hours.
     `CREATE TABLE seconds (slot INTEGER PRIMARY KEY, requests REAL NOT NULL, errors REAL NOT NULL)`,
     `CREATE TABLE visit_hours (hour INTEGER PRIMARY KEY, visits TEXT NOT NULL)`,

@@ -7,6 +7,8 @@ export type Expectation =
   | { readonly must: "ban"; readonly source: string; readonly from: number; readonly within_seconds: number }
   /** The site's alert goes off, at the latest so many seconds after `from`. */
   | { readonly must: "alert"; readonly from: number; readonly within_seconds: number }
+  /** The site's alert does not go off, in the whole trace. */
+  | { readonly must: "no-alert" }
   /** Nobody is banned, by anything in the whole trace. */
   | { readonly must: "no-ban" };
 
@@ -17,6 +19,8 @@ export interface Case {
   readonly why: string;
   /** Length of the trace. */
   readonly seconds: number;
+  /** Without the ordinary background: the case brings all of its traffic. */
+  readonly isAlone?: boolean;
   /** Adds what the case is about to the ordinary background. */
   build(trace: Trace): void;
   readonly expected: readonly Expectation[];

@@ -573,4 +573,92 @@ export const INNOCENTS: readonly Case[] = [
     },
     expected: NO_BAN,
   },
+  {
+    name: "school_login",
+    why: "A class of twenty-six logs in from the school's one address at the beginning of the lesson, in the browser only: no sync client proves an account, a third mistype once.",
+    seconds: CALM + 420,
+    build(trace) {
+      for (let pupil = 0; pupil < 26; pupil++) {
+        let at = CALM + trace.between(0, 240);
+        trace.add(at, OFFICE, "GET", "/index.php/login", 200, { bytes: 9300 });
+        if (trace.chance(0.33)) {
+          trace.add((at += 9), OFFICE, "POST", "/index.php/login", 303, { bytes: 0 });
+          trace.add(at + 1, OFFICE, "GET", `/index.php/login?user=pupil${pupil}`, 200, { bytes: 9300 });
+        }
+        trace.add((at += 8), OFFICE, "POST", "/index.php/login", 303, { bytes: 0 });
+        trace.add(at + 1, OFFICE, "GET", "/index.php/apps/dashboard/", 200, { bytes: 41_000 });
+        for (let file = 0; file < 50; file++)
+          trace.add(at + 1 + trace.between(0.2, 3), OFFICE, "GET", `/dist/${file}-chunk.js?v=7a-0`, 200);
+        trace.add(at + 3, OFFICE, "GET", "/ocs/v2.php/apps/dashboard/api/v1/widgets", 200);
+        for (let look = 0; look < 4; look++)
+          trace.add(at + 10 + look * 20, OFFICE, "GET", `/index.php/apps/files/?dir=/Class/${trace.whole(1, 9)}`, 200);
+      }
+    },
+    expected: NO_BAN,
+  },
+  {
+    name: "talk_call",
+    why: "Four people behind one address are in a video call of Nextcloud Talk without its own signalling server: every browser polls for messages about once a second, for ten minutes.",
+    seconds: CALM + 600,
+    build(trace) {
+      for (let person = 0; person < 4; person++) {
+        trace.add(CALM, OFFICE, "POST", "/ocs/v2.php/apps/spreed/api/v4/call/mq7dk2xw", 200);
+        trace.arrivals(CALM, CALM + 600, 0.9, (at) =>
+          trace.add(at, OFFICE, "GET", "/ocs/v2.php/apps/spreed/api/v3/signaling/mq7dk2xw", 200, { bytes: 120 }),
+        );
+        trace.every(CALM + person, CALM + 600, 5, (at) =>
+          trace.add(at, OFFICE, "POST", "/ocs/v2.php/apps/spreed/api/v3/signaling/mq7dk2xw", 200, { bytes: 80 }),
+        );
+      }
+    },
+    expected: NO_BAN,
+  },
+  {
+    name: "memories_timeline",
+    why: "The photo app Memories has its own previews: a phone scrolls a year, twelve thumbnails a second for a minute, a few of them not made yet.",
+    seconds: CALM + 120,
+    build(trace) {
+      trace.add(CALM, SOMEBODY, "GET", "/index.php/apps/memories/", 200, { bytes: 30_000 });
+      trace.arrivals(CALM + 2, CALM + 62, 12, (at) =>
+        trace.add(
+          at,
+          SOMEBODY,
+          "GET",
+          `/index.php/apps/memories/api/image/preview/${trace.whole(1, 60_000)}?c=${trace.token(10)}&x=512&y=512&a=1`,
+          trace.chance(0.03) ? 404 : 200,
+          {
+            bytes: 22_000,
+          },
+        ),
+      );
+    },
+    expected: NO_BAN,
+  },
+  {
+    name: "ocs_401_pairs",
+    why: "Five phones of a family behind one address wake together: their clients ask the OCS interface without a password, are refused, and ask again with it, every quarter of a minute.",
+    seconds: CALM + 300,
+    build(trace) {
+      for (let phone = 0; phone < 5; phone++)
+        trace.every(CALM + phone, CALM + 300, 15, (at) => {
+          const path = trace.pick(["apps/user_status/api/v1/heartbeat", "apps/notifications/api/v2/notifications"]);
+          trace.add(at, SOMEBODY, "GET", `/ocs/v2.php/${path}?format=json`, 401, { agent: ANDROID, bytes: 140 });
+          trace.add(at + 1, SOMEBODY, "GET", `/ocs/v2.php/${path}?format=json`, 200, { agent: ANDROID, bytes: 300 });
+        });
+    },
+    expected: NO_BAN,
+  },
+  {
+    name: "broken_gallery",
+    why: "The pictures of an old gallery were lost in a move: a visitor leafs through eight pages, each with two dozen images that answer 404.",
+    seconds: CALM + 120,
+    build(trace) {
+      for (let page = 0; page < 8; page++) {
+        trace.add(CALM + page * 9, SOMEBODY, "GET", `/gallery/2014/${page}/`, 200, { bytes: 7000 });
+        for (let image = 0; image < 24; image++)
+          trace.add(CALM + page * 9 + 1, SOMEBODY, "GET", `/gallery/2014/${page}/${image}.jpg`, 404);
+      }
+    },
+    expected: NO_BAN,
+  },
 ];

@@ -1,0 +1,207 @@
+/** The release as it is made: the same bytes twice, a signature that openssl accepts, an arm64 program that starts. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { run } from "../test/e2e/process.ts";
+import { stampInstaller } from "./release/installer.ts";
+import { readReleaseKey, sha256 } from "./release/signature.ts";
+
+const ROOT = resolve(import.meta.dir, "..");
+const QEMU = Bun.which("qemu-aarch64-static");
+/** The C library and the loader for qemu, out of Debian's packages for arm64. */
+const ARM64_ROOT = "/usr/aarch64-linux-gnu";
+const work = mkdtempSync(join(tmpdir(), "anomaly-detector-release-test-"));
+afterAll(() => rmSync(work, { recursive: true, force: true }));
+
+const missing = Bun.which("git") === null || !existsSync(join(ROOT, ".git")) ? "needs a git checkout" : null;
+
+describe.skipIf(missing !== null)(`bun run release${missing ? ` (${missing})` : ""}`, () => {
+  const key = join(work, "key.pem");
+  const release = (out: string, ...args: string[]) =>
+    run(
+      [
+        process.execPath,
+        join(ROOT, "scripts/release.ts"),
+        "--key",
+        key,
+        "--allow-dirty",
+        "--out",
+        join(work, out),
+        ...args,
+      ],
+      { timeoutMs: 240_000 },
+    );
+  const archives = (out: string) => readdirSync(join(work, out)).filter((name) => name.endsWith(".tar.gz"));
+  let arm64 = true;
+
+  beforeAll(async () => {
+    // The documented command.
+    expect((await run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key])).code).toBe(0);
+    const both = await release("one");
+    // Bun fetches its arm64 runtime from the npm registry; without one there is x64 only.
+    if (both.code !== 0 && /download|fetch|network|registry|ConnectionRefused|resolve/i.test(both.stderr)) {
+      arm64 = false;
+      console.warn(`SKIPPED, no arm64 runtime of bun: ${both.stderr.slice(-300)}`);
+      expect((await release("one", "--target", "linux-x64")).code).toBe(0);
+    } else expect({ code: both.code, stderr: both.stderr }).toEqual({ code: 0, stderr: "" });
+  }, 300_000);
+
+  test("the same sources give the same bytes, twice", async () => {
+    const again = await release("two", "--target", "linux-x64");
+    expect({ code: again.code, stderr: again.stderr }).toEqual({ code: 0, stderr: "" });
+    const [name] = archives("two");
+    const bytes = (out: string, file: string) => sha256(readFileSync(join(work, out, file)));
+    for (const file of [name!, "install.sh", "LICENSES.txt", "sbom.cdx.json"])
+      expect([file, bytes("two", file)]).toEqual([file, bytes("one", file)]);
+  }, 120_000);
+
+  test("openssl accepts the signature with the key that install.sh carries, and sha256sum the sums", async () => {
+    const out = join(work, "one");
+    const carried = /^PUBLIC_KEY='([^']+)'$/m.exec(readFileSync(join(out, "install.sh"), "utf8"))?.[1];
+    const pem = join(work, "public.pem");
+    writeFileSync(pem, `-----BEGIN PUBLIC KEY-----\n${carried}\n-----END PUBLIC KEY-----\n`);
+    const verify = (sums: string) =>
+      run([
+        "openssl",
+        "pkeyutl",
+        "-verify",
+        "-pubin",
+        "-inkey",
+        pem,
+        "-rawin",
+        "-in",
+        sums,
+        "-sigfile",
+        join(out, "SHA256SUMS.sig"),
+      ]);
+    expect((await verify(join(out, "SHA256SUMS"))).code).toBe(0);
+    writeFileSync(join(work, "other"), "0000  other\n");
+    expect((await verify(join(work, "other"))).code).not.toBe(0);
+    expect((await run(["env", "-C", out, "sha256sum", "--strict", "--status", "-c", "SHA256SUMS"])).code).toBe(0);
+  });
+
+  test("neither the private key nor a path of this machine ships", async () => {
+    const secret = readFileSync(key, "utf8").split("\n")[1]!;
+    const x64 = join(work, "one", archives("one").find((name) => name.includes("x64"))!);
+    await run(["tar", "-xzf", x64, "-C", work]);
+    for (const text of [secret, ROOT, work]) {
+      const found = await run([
+        "grep",
+        "-rlaF",
+        text,
+        join(work, "one"),
+        join(
+          work,
+          archives("one")
+            .find((n) => n.includes("x64"))!
+            .replace(".tar.gz", ""),
+        ),
+      ]);
+      expect([text === secret ? "key" : text, found.stdout]).toEqual([text === secret ? "key" : text, ""]);
+    }
+  }, 60_000);
+
+  test("the archive holds all that install.sh puts anywhere, root's and dated by the commit", async () => {
+    const name = archives("one").find((name) => name.includes("x64"))!;
+    const { stdout } = await run(["tar", "--numeric-owner", "-tvzf", join(work, "one", name)]);
+    const entries = stdout
+      .trim()
+      .split("\n")
+      .map((line) => line.split(/\s+/));
+    expect(entries.every(([, owner]) => owner === "0/0")).toBe(true);
+    expect(new Set(entries.map(([, , , date]) => date)).size).toBe(1);
+    const paths = entries.map((fields) => fields.at(-1)!.slice(name.length - ".tar.gz".length + 1));
+    const installer = readFileSync(join(ROOT, "install.sh"), "utf8");
+    for (const path of [
+      "anomaly-detector",
+      "install.sh",
+      "LICENSES.txt",
+      "sbom.cdx.json",
+      "docker-compose.yml",
+      ".env.example",
+      "nginx/log-format.conf",
+      "systemd/logrotate.conf",
+      "docs/operations.md",
+    ]) {
+      expect(paths).toContain(path);
+      expect(installer).toContain(
+        path
+          .split("/")
+          .at(-1)!
+          .replace(/^anomaly-detector\.service$/, "$NAME.service"),
+      );
+    }
+    expect(entries.find((fields) => fields.at(-1)!.endsWith("/anomaly-detector"))?.[0]).toBe("-rwxr-xr-x");
+  });
+
+  test("the SBOM is CycloneDX and names every package with its hash; the licences do too", async () => {
+    const bom = JSON.parse(readFileSync(join(work, "one/sbom.cdx.json"), "utf8"));
+    expect(bom).toMatchObject({ bomFormat: "CycloneDX", specVersion: "1.5", version: 1 });
+    expect(bom.serialNumber).toMatch(/^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    const licences = readFileSync(join(work, "one/LICENSES.txt"), "utf8");
+    const { dependencies } = await Bun.file(join(ROOT, "package.json")).json();
+    for (const [name, version] of Object.entries(dependencies)) {
+      const found = bom.components.find((c: { name: string }) => c.name === name);
+      expect(found).toMatchObject({ version, purl: `pkg:npm/${name.replace("@", "%40")}@${version}` });
+      expect(found.hashes[0].content).toMatch(/^[0-9a-f]{128}$/);
+      expect(licences).toContain(`${name} ${version}: `);
+    }
+    const refs = bom.components.map((c: { "bom-ref": string }) => c["bom-ref"]);
+    expect(new Set(refs).size).toBe(refs.length);
+    expect(bom.dependencies[0].dependsOn.sort()).toEqual(refs.sort());
+    expect(JSON.stringify(bom)).not.toContain("biome");
+  });
+
+  test.skipIf(QEMU === null || !existsSync(ARM64_ROOT))(
+    "the arm64 program starts",
+    async () => {
+      if (!arm64) return;
+      const name = archives("one").find((name) => name.includes("arm64"))!;
+      await run(["tar", "-xzf", join(work, "one", name), "-C", work]);
+      const program = join(work, name.replace(".tar.gz", ""), "anomaly-detector");
+      const { code, stdout } = await run([QEMU!, "-L", ARM64_ROOT, program, "version"], { timeoutMs: 60_000 });
+      expect({ code, stdout }).toEqual({
+        code: 0,
+        stdout: expect.stringMatching(/^anomaly-detector \S+ \(bun \S+, linux arm64\)\n$/),
+      });
+    },
+    90_000,
+  );
+
+  test("another kind of key, or another's public half, is refused", async () => {
+    await run(["openssl", "genpkey", "-algorithm", "x25519", "-out", join(work, "x.pem")]);
+    expect(() => readReleaseKey(join(work, "x.pem"))).toThrow("not an ed25519 key");
+    await run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", join(work, "y.pem")]);
+    await run(["openssl", "pkey", "-in", join(work, "y.pem"), "-pubout", "-out", join(work, "y.pub")]);
+    expect(() => readReleaseKey(key, join(work, "y.pub"))).toThrow("is not the public half");
+  });
+});
+
+describe("install.sh as released", () => {
+  const text = readFileSync(join(ROOT, "install.sh"), "utf8");
+  const stamp = { publicKey: "MCowBQYDK2VwAyEA=", version: "1.2.3+abc" };
+
+  test("differs in the stamped lines only", () => {
+    const stamped = stampInstaller(text, { ...stamp, baseUrl: "https://example.org/releases/" });
+    const before = text.split("\n");
+    const changed = stamped.split("\n").filter((line, i) => line !== before[i]);
+    expect(changed).toEqual([
+      `BASE_URL=\${ANOMALY_DETECTOR_BASE_URL:-https://example.org/releases}`,
+      "PUBLIC_KEY='MCowBQYDK2VwAyEA='",
+      "THIS_VERSION=1.2.3+abc",
+    ]);
+  });
+
+  test.each([
+    [{ publicKey: "'; rm -rf /" }, "one line of base64"],
+    [{ version: "1 2" }, "cannot be a version"],
+    [{ baseUrl: "https://x/$(id)" }, "cannot be a base URL"],
+  ])("%j is refused", (part, why) => {
+    expect(() => stampInstaller(text, { ...stamp, ...part })).toThrow(why);
+  });
+
+  test("a script without the lines is refused", () => {
+    expect(() => stampInstaller("#!/bin/sh\n", stamp)).toThrow("0 lines");
+  });
+});

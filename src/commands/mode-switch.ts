@@ -1,0 +1,90 @@
+/** From watching to acting and back, while the daemon runs. */
+import type { Arming, ArmingMemory, Mode } from "../arming.ts";
+import type { Clock } from "../clock.ts";
+import type { ModeReply } from "../control/protocol.ts";
+import type { Effects } from "../effects.ts";
+import type { Engine } from "../engine.ts";
+import { FirewallError } from "../firewall/firewall.ts";
+import type { FirewallGate } from "../firewall/gate.ts";
+import type { FirewallWorker } from "../firewall/worker.ts";
+import type { Logger } from "./logger.ts";
+
+export interface ModeParts {
+  readonly clock: Clock;
+  readonly arming: Arming;
+  readonly gate: Pick<FirewallGate, "open" | "close" | "isOpen">;
+  readonly worker: Pick<FirewallWorker, "exclusive">;
+  readonly engine: Pick<Engine, "bans" | "settle">;
+  readonly effects: Pick<Effects, "submit">;
+  /** Makes the engine see the mode. */
+  readonly apply: (mode: Mode) => void;
+  readonly save: (memory: ArmingMemory) => void;
+  readonly log: Pick<Logger, "warn" | "error">;
+}
+
+/** A firewall that could not be had is looked for again this much later. */
+const RETRY_MS = 30_000;
+
+export class ModeSwitch {
+  #queue: Promise<unknown> = Promise.resolve();
+  #failedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(private readonly parts: ModeParts) {}
+
+  /** A person's word. It is kept only when it could be carried out. */
+  say(mode: Mode, by: string): Promise<ModeReply> {
+    return this.#inTurn(async () => {
+      const reply = await this.#turn(mode, by);
+      if (reply.result === "failed") return reply;
+      this.parts.arming.say(mode);
+      this.parts.save(this.parts.arming.memory);
+      return reply;
+    });
+  }
+
+  /** Follows the configuration and the clock: for a timer, and after a reload. */
+  follow(why: string): Promise<void> {
+    const { clock, arming, gate } = this.parts;
+    const now = clock.now();
+    const isDue = (arming.mode(now) === "enforce") !== gate.isOpen && now - this.#failedAt >= RETRY_MS;
+    return isDue ? this.#inTurn(async () => void (await this.#turn(arming.mode(clock.now()), why))) : Promise.resolve();
+  }
+
+  async #turn(mode: Mode, by: string): Promise<ModeReply> {
+    const { gate, worker, engine, apply, log } = this.parts;
+    const count = () => engine.bans().length;
+    if (gate.isOpen === (mode === "enforce")) return { result: "unchanged", mode, bans: count() };
+    try {
+      await worker.exclusive(() => (mode === "enforce" ? gate.open() : gate.close()));
+    } catch (error) {
+      if (!(error instanceof FirewallError)) throw error;
+      this.#failedAt = this.parts.clock.now();
+      log.error({ by, error: error.message }, `could not switch to ${mode}`);
+      return { result: "failed", detail: error.message };
+    }
+    apply(mode);
+    if (mode === "enforce") this.#putInForce();
+    else this.#onlySay();
+    log.warn({ by, bans: count() }, mode === "enforce" ? "armed" : "disarmed: watching only");
+    return { result: "changed", mode, bans: count() };
+  }
+
+  /** What was decided while watching becomes true: it is told again, as done. */
+  #putInForce(): void {
+    const at = this.parts.clock.now();
+    for (const { ban } of this.parts.engine.bans()) this.parts.effects.submit({ kind: "ban", at, ban });
+  }
+
+  /** The kernel holds nothing any more; the bans stay as what would be. */
+  #onlySay(): void {
+    const at = this.parts.clock.now();
+    for (const { ban } of this.parts.engine.bans())
+      this.parts.engine.settle({ decision: { kind: "ban", at, ban }, result: "dry-run", at });
+  }
+
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const done = this.#queue.then(task);
+    this.#queue = done.catch(() => {});
+    return done;
+  }
+}

@@ -1,0 +1,219 @@
+import type { AccessRecord, EpochMs } from "../accesslog/record.ts";
+import type { Config } from "../config/schema.ts";
+import type { Source } from "../net/cidr.ts";
+import { Answers } from "./answers.ts";
+import { failureWeight, Mark } from "./event-ring.ts";
+import { failureOf } from "./failures.ts";
+import { queryStart } from "./path-sketch.ts";
+import { Classifier, type RequestClass } from "./request-class.ts";
+import { SlowFailures } from "./slow-failures.ts";
+import type { SourceTable } from "./source-table.ts";
+import { Trust } from "./trust.ts";
+import { BUSY_REQUESTS, PERIOD_MS, type Tuning } from "./tuning.ts";
+import { hashText, VisitKind, Visits } from "./visits.ts";
+
+/** What one request of one source means. The same object is filled anew for each request. */
+export interface Appraisal {
+  /** What it counts in the window, and in the sustained one. */
+  cost: number;
+  sustainedCost: number;
+  marks: number;
+  /** How full the source's slow bucket is now; 0 where this request did not add to it. */
+  slowLevel: number;
+}
+
+/**
+ * Weighs requests for the adaptive profile: what each costs by class and by how often it was asked before, what
+ * its failure means, and whether its source has proved an account.
+ */
+export class Appraiser {
+  readonly trust: Trust;
+  readonly slow: SlowFailures;
+  readonly #classifier = new Classifier();
+  readonly #visits = new Visits();
+  readonly #answers: Answers;
+  #trustedUntil = new Float64Array(1024);
+  readonly #appraisal: Appraisal = { cost: 0, sustainedCost: 0, marks: 0, slowLevel: 0 };
+
+  constructor(
+    private settings: Config["detection"],
+    private readonly tuning: Tuning,
+    private readonly table: SourceTable,
+  ) {
+    this.trust = new Trust(settings.trust.duration);
+    this.slow = new SlowFailures(settings.failures.per_6_hours);
+    this.#answers = new Answers(tuning.answerMs, tuning.excusedBySuccess);
+  }
+
+  configure(settings: Config["detection"]): void {
+    this.settings = settings;
+    this.trust.configure(settings.trust.duration);
+    this.slow.configure(settings.failures.per_6_hours);
+  }
+
+  /** A source begins a visit in this slot. */
+  begin(slot: number, source: Source): void {
+    this.#answers.begin(slot);
+    if (slot >= this.#trustedUntil.length) {
+      const wider = new Float64Array(this.#trustedUntil.length * 2);
+      wider.set(this.#trustedUntil);
+      this.#trustedUntil = wider;
+    }
+    this.#trustedUntil[slot] = this.trust.until(source);
+  }
+
+  isTrusted(slot: number, at: EpochMs): boolean {
+    return this.#trustedUntil[slot]! > at;
+  }
+
+  /** Weighs one request. `fillsSlow` is false where its failures were counted in an earlier run. */
+  appraise(record: AccessRecord, source: Source, slot: number, at: EpochMs, fillsSlow: boolean): Appraisal {
+    const appraisal = this.#appraisal;
+    const kind = this.#classifier.classify(record);
+    const trusted = this.isTrusted(slot, at);
+    if (kind === "proof") this.#prove(slot, source, at);
+    if (record.status < 400 && this.#answers.isWaiting(slot)) this.#answer(record, kind, slot);
+    this.#price(record, kind, slot, at, trusted || kind === "proof");
+    appraisal.marks = this.#marks(record, kind, slot, at, trusted);
+    appraisal.slowLevel = trusted || !fillsSlow ? 0 : this.#fillSlow(record, kind, source, at);
+    return appraisal;
+  }
+
+  /** Hands on the slots whose 401s became failures by now, once for each. */
+  mature(now: EpochMs, fail: (slot: number) => void): void {
+    this.#answers.mature(now, fail);
+  }
+
+  /** After a ban: trust has to be earned anew, and slow failing forgives only so much. */
+  punish(source: Source, at: EpochMs): void {
+    this.trust.revoke(source);
+    this.slow.afterBan(source, this.tuning.secondChance, at);
+  }
+
+  #prove(slot: number, source: Source, at: EpochMs): void {
+    const { duration } = this.settings.trust;
+    // Refreshing the map for each of fifty requests a second buys nothing: a coarse grain is plenty.
+    if (this.#trustedUntil[slot]! - at > duration - Math.min(60_000, duration / 10)) return;
+    this.#trustedUntil[slot] = this.trust.prove(source, at);
+  }
+
+  /** A success may answer 401s: one that takes an account answers all of its discovery, any other its own target's. */
+  #answer(record: AccessRecord, kind: RequestClass, slot: number): void {
+    if (record.status >= 300 && record.status !== 304) return;
+    if (kind === "proof" || kind === "dav") this.#answers.prove(slot);
+    else this.#answers.succeed(slot, targetOf(record.path));
+  }
+
+  #price(record: AccessRecord, kind: RequestClass, slot: number, at: EpochMs, trusted: boolean): void {
+    const share = trusted ? this.settings.trust.weight : 1;
+    const cost = this.#costOf(record, kind, slot, at, trusted);
+    const { firstVisit, firstVisitSustained, proof } = this.tuning.cost;
+    const isFixed = cost === proof;
+    this.#appraisal.cost = isFixed ? cost : cost * share;
+    this.#appraisal.sustainedCost = cost === firstVisit ? firstVisitSustained * share : this.#appraisal.cost;
+  }
+
+  /** The cost before trust. */
+  #costOf(record: AccessRecord, kind: RequestClass, slot: number, at: EpochMs, trusted: boolean): number {
+    const { cost, visits } = this.tuning;
+    const requests = this.table.columns.requests[slot]!;
+    const isBusy = requests >= BUSY_REQUESTS;
+    const succeeded = record.status < 300 || record.status === 304;
+    const seen = (kind: VisitKind, whole: boolean, periodMs: number): number =>
+      isBusy ? this.#visit(kind, slot, record.path, whole, at, periodMs) : 1;
+    switch (kind) {
+      case "proof":
+        return cost.proof;
+      case "dav":
+        // Reading files over WebDAV is as cheap as writing them, for a source that proved its account by other means.
+        if (succeeded && trusted) return cost.proof;
+        break;
+      case "asset": {
+        if (!succeeded) break;
+        const few =
+          seen(VisitKind.asset, false, PERIOD_MS.asset) <= (record.status === 304 ? visits.notModified : visits.asset);
+        return few && requests < visits.assetFlood ? cost.asset : cost.assetRepeated;
+      }
+      case "preview":
+      case "share":
+        if (!succeeded && record.status !== 404) break;
+        return seen(VisitKind.asset, true, PERIOD_MS.asset) <= visits.asset ? cost.preview : cost.page;
+      case "probe":
+        if (!succeeded) break;
+        return seen(VisitKind.asset, false, PERIOD_MS.probe) <= visits.probe ? cost.probe : cost.page;
+      case "login":
+        if (isBusy && record.method !== "POST" && record.status < 400) return cost.login;
+        break;
+      case "page":
+        break;
+      default:
+        return kind satisfies never;
+    }
+    // What the server got wrong is no less a first look.
+    if (!isBusy || (record.status >= 400 && record.status < 500)) return cost.page;
+    return seen(VisitKind.page, false, PERIOD_MS.page) === 1 ? cost.firstVisit : cost.page;
+  }
+
+  #marks(record: AccessRecord, kind: RequestClass, slot: number, at: EpochMs, trusted: boolean): number {
+    const marks = Mark.request | (record.status >= 400 ? Mark.error : 0);
+    if (this.#answers.hasRedirect(slot) && this.#isExcused(record, kind, slot, at)) return marks | Mark.excused;
+    switch (failureOf(record, kind, trusted)) {
+      case "none":
+        return marks;
+      case "login":
+        if (record.status === 302 || record.status === 303) this.#answers.redirect(slot, at);
+        return marks | Mark.certain | (record.status >= 400 ? Mark.blamed : 0);
+      case "unanswered":
+        return marks | Mark.blamed | (this.#answers.refuse(slot, targetOf(record.path), at) ? 0 : Mark.certain);
+      case "probe":
+        if (!this.#isNew(VisitKind.failure, slot, record.path, false, at)) return marks;
+        return marks | Mark.probe | Mark.blamed | this.#siblingMark(record.path, slot, at);
+      case "exploit":
+        return this.#isNew(VisitKind.failure, slot, record.path, true, at) ? marks | Mark.exploit | Mark.blamed : marks;
+    }
+  }
+
+  #siblingMark(path: string, slot: number, at: EpochMs): number {
+    const directory = directoryOf(path);
+    if (directory === null) return 0;
+    return this.#visit(VisitKind.directory, slot, directory, true, at, PERIOD_MS.page) === 1 ? 0 : Mark.sibling;
+  }
+
+  /**
+   * A login answered with a redirect was right when a page follows that is not the login form again. Public pages
+   * would do as well, so only so many logins are excused.
+   */
+  #isExcused(record: AccessRecord, kind: RequestClass, slot: number, at: EpochMs): boolean {
+    if (record.method !== "GET" || (kind !== "login" && !(kind === "page" && record.status === 200))) return false;
+    if (!this.#answers.takeRedirect(slot, at) || kind === "login") return false;
+    return this.#visit(VisitKind.excuse, slot, "", false, at, PERIOD_MS.failure) <= this.tuning.excusedLogins;
+  }
+
+  /** Adds to the slow bucket what this request says about guessing; returns how full it is, 0 where it says nothing. */
+  #fillSlow(record: AccessRecord, kind: RequestClass, source: Source, at: EpochMs): number {
+    const weight = failureWeight(this.#appraisal.marks, this.tuning.exploitWeight);
+    if (weight !== 0) return this.slow.add(source, weight, at);
+    if (kind !== "login" || record.method !== "GET") return 0;
+    return this.slow.add(source, this.tuning.loginFormWeight, at);
+  }
+
+  #isNew(kind: VisitKind, slot: number, path: string, whole: boolean, at: EpochMs): boolean {
+    return this.#visit(kind, slot, path, whole, at, PERIOD_MS.failure) === 1;
+  }
+
+  #visit(kind: VisitKind, slot: number, path: string, whole: boolean, at: EpochMs, periodMs: number): number {
+    return this.#visits.count(kind, this.table.columns.seed[slot]!, path, whole, Math.floor(at / periodMs));
+  }
+}
+
+/** A target without its query, as a number: enough to tell whether a 401 and a success are about the same. */
+function targetOf(path: string): number {
+  return hashText(path, queryStart(path), 0);
+}
+
+/** The directory that a target lies in; null for one at the root. */
+function directoryOf(path: string): string | null {
+  const end = queryStart(path);
+  const slash = path.lastIndexOf("/", path.charCodeAt(end - 1) === 47 ? end - 2 : end - 1);
+  return slash <= 0 ? null : path.slice(0, slash);
+}

@@ -1,0 +1,225 @@
+import type { AccessRecord, EpochMs } from "../accesslog/record.ts";
+import type { Config } from "../config/schema.ts";
+import type { BaselineSnapshot, GlobalVerdict } from "../decision.ts";
+import type { HistoryPoint } from "../status.ts";
+import { Baseline, type BaselineSettings, type SavedBaseline } from "./baseline.ts";
+import { type GlobalChange, GlobalWatch, type SavedWatch } from "./global-watch.ts";
+import { type SavedHistory, SiteHistory } from "./history.ts";
+import { type Minute, Minutes } from "./minutes.ts";
+import { PathSketch } from "./path-sketch.ts";
+import type { SecondCount, SourceWindows } from "./source-windows.ts";
+import type { Tuning } from "./tuning.ts";
+import { compare, type Thresholds, triggerRate } from "./verdict.ts";
+
+export type SiteSettings = Pick<Config, "detection" | "baseline">;
+
+export interface SiteEvents {
+  global(change: NonNullable<GlobalChange>, since: EpochMs, verdict: GlobalVerdict): void;
+}
+
+/** What is learned about the site as a whole, as plain values. */
+export interface SavedSite {
+  readonly secondRequests: number;
+  readonly secondErrors: number;
+  readonly lastGlobal: GlobalVerdict | null;
+  readonly watch: SavedWatch;
+  readonly baseline: SavedBaseline;
+  readonly history: SavedHistory;
+  readonly minutes: readonly Minute[];
+}
+
+/** The site is sketched by one request in so many. */
+const SAMPLE = 8;
+
+/** The site as a whole: its seconds, its baseline, and whether it is out of its normal now. */
+export class Site {
+  readonly #baseline: Baseline;
+  readonly #watch: GlobalWatch;
+  readonly #history = new SiteHistory();
+  readonly #minutes = new Minutes();
+  #sketch = new PathSketch();
+  #lastSketch = new PathSketch();
+  #secondRequests = 0;
+  #secondErrors = 0;
+  #lastGlobal: GlobalVerdict | null = null;
+
+  constructor(
+    private settings: SiteSettings,
+    private readonly tuning: Tuning,
+    private readonly windows: SourceWindows,
+  ) {
+    this.#baseline = new Baseline(baselineSettings(settings));
+    this.#watch = new GlobalWatch(watchSettings(settings), tuning.calmMs);
+  }
+
+  get baseline(): BaselineSnapshot {
+    return this.#baseline.snapshot;
+  }
+
+  get thresholds(): Thresholds {
+    return { zScore: this.settings.detection.z_score, rateMultiple: this.settings.detection.rate_multiple };
+  }
+
+  /** The anomaly now firing, or null. */
+  get anomaly(): { since: EpochMs; verdict: GlobalVerdict } | null {
+    const since = this.#watch.firingSince;
+    return since === null || this.#lastGlobal === null ? null : { since, verdict: this.#lastGlobal };
+  }
+
+  configure(settings: SiteSettings): void {
+    this.settings = settings;
+    this.#baseline.configure(baselineSettings(settings));
+    this.#watch.configure(watchSettings(settings));
+  }
+
+  /** Counts a request in the open second. */
+  count(record: AccessRecord): void {
+    this.#secondRequests++;
+    if (record.status >= 400) this.#secondErrors++;
+    if (this.windows.requests % SAMPLE === 0) this.#sketch.add(record.path, record.status, record.userAgent, SAMPLE);
+  }
+
+  /** The open second is over: it is learned from, unless the site is anomalous. */
+  closeSecond(second: number): void {
+    if (!this.#isFrozen(second * 1000))
+      this.#baseline.addSecond(second, this.#secondRequests, this.#secondErrors, this.windows.table.active);
+    const baseline = this.#baseline.snapshot;
+    const trigger = triggerRate(baseline, this.thresholds);
+    this.#history.add(second, this.#secondRequests, this.#secondErrors, baseline, trigger);
+    this.#minutes.add(second, this.#secondRequests, this.#secondErrors, baseline, trigger);
+    this.#secondRequests = this.#secondErrors = 0;
+  }
+
+  /** So many seconds from `second` on without anything in any window. */
+  passIdle(second: number, seconds: number): void {
+    this.#baseline.addIdle(second, seconds);
+  }
+
+  /** A banned source must not have taught what is normal: its seconds are taken back. */
+  retract(openSecond: number, seconds: ReadonlyMap<number, SecondCount>): void {
+    for (const [second, { requests, errors }] of seconds) {
+      if (second === openSecond) {
+        this.#secondRequests = Math.max(0, this.#secondRequests - requests);
+        this.#secondErrors = Math.max(0, this.#secondErrors - errors);
+      } else this.#baseline.retract(second, requests, errors);
+    }
+  }
+
+  recalculate(at: EpochMs): void {
+    this.#baseline.recalculate(at);
+    this.#lastSketch = this.#sketch;
+    this.#sketch = new PathSketch();
+  }
+
+  /** Looks at the site now and tells what changed. */
+  judge(at: EpochMs, events: SiteEvents): void {
+    const rate = this.#rate;
+    const isAbove = rate > triggerRate(this.baseline, this.thresholds);
+    const hot = isAbove && (this.#isContract || this.#isWidespread());
+    const since = this.#watch.firingSince;
+    const change = this.#watch.update(at, hot);
+    if (hot && (change !== null || this.#lastGlobal === null)) this.#lastGlobal = this.#verdict(at, rate);
+    if (change === null) return;
+    const verdict = this.#lastGlobal ?? this.#verdict(at, rate);
+    events.global(change, this.#watch.firingSince ?? since ?? at, change === "resolved" ? { ...verdict, at } : verdict);
+    if (change === "resolved") this.#lastGlobal = null;
+  }
+
+  history(): HistoryPoint[] {
+    return this.#history.points();
+  }
+
+  hours(at: EpochMs): (BaselineSnapshot | null)[] {
+    return this.#baseline.hours(at);
+  }
+
+  save(whole: boolean): SavedSite {
+    return {
+      secondRequests: this.#secondRequests,
+      secondErrors: this.#secondErrors,
+      lastGlobal: this.#lastGlobal,
+      watch: this.#watch.save(),
+      baseline: this.#baseline.save(whole),
+      history: this.#history.save(whole),
+      minutes: this.#minutes.save(),
+    };
+  }
+
+  restore(saved: SavedSite): void {
+    this.#baseline.restore(saved.baseline);
+    this.#watch.restore(saved.watch);
+    this.#history.restore(saved.history);
+    this.#minutes.restore(saved.minutes);
+    this.#lastGlobal = saved.lastGlobal;
+  }
+
+  /** The windows were filled again: the open second is what it was when it was saved. */
+  resume(saved: SavedSite): void {
+    this.#secondRequests = saved.secondRequests;
+    this.#secondErrors = saved.secondErrors;
+  }
+
+  get #isContract(): boolean {
+    return this.settings.detection.profile === "contract";
+  }
+
+  get #rate(): number {
+    return this.windows.requests / (this.settings.detection.window / 1000);
+  }
+
+  /** While the site is anomalous the adaptive baseline waits, but not for ever: what lasts becomes normal. */
+  #isFrozen(at: EpochMs): boolean {
+    const since = this.#watch.firingSince;
+    return !this.#isContract && since !== null && at - since < this.tuning.freezeMs;
+  }
+
+  /** A surge of the site, not of one source: enough sources, and still a surge without the busiest. */
+  #isWidespread(): boolean {
+    const { table, requests } = this.windows;
+    if (table.active < this.settings.detection.global.min_sources) return false;
+    const busiest = table.top(1, (slot) => table.columns.requests[slot]!)[0];
+    const without = requests - (busiest === undefined ? 0 : table.columns.requests[busiest]!);
+    return without / (this.settings.detection.window / 1000) > triggerRate(this.baseline, this.thresholds);
+  }
+
+  #verdict(at: EpochMs, rate: number): GlobalVerdict {
+    const { table, requests, errors } = this.windows;
+    const sketch = this.#sketch.paths(1).length > 0 ? this.#sketch : this.#lastSketch;
+    const top = table.top(5, (slot) => table.columns.requests[slot]!);
+    return {
+      scope: "global",
+      at,
+      profile: this.settings.detection.profile,
+      stream: "requests",
+      windowMs: this.settings.detection.window,
+      requests,
+      errors,
+      rate,
+      comparedRate: rate,
+      baseline: this.baseline,
+      ...compare(rate, this.baseline, this.thresholds),
+      thresholds: this.thresholds,
+      trusted: false,
+      topPaths: sketch.paths(),
+      statuses: sketch.statuses(),
+      sources: table.active,
+      topSources: top.map((slot) => ({ source: table.sourceOf(slot), count: table.columns.requests[slot]! })),
+    };
+  }
+}
+
+function baselineSettings({ baseline, detection }: SiteSettings): BaselineSettings {
+  return {
+    historySeconds: Math.round(baseline.history / 1000),
+    hourSlotSamples: baseline.hour_slot_samples,
+    spikeGuard: baseline.spike_guard,
+    floorMean: baseline.floor.mean,
+    floorStddev: baseline.floor.stddev,
+    guardBy: detection.profile === "contract" ? "discard" : "winsorise",
+  };
+}
+
+function watchSettings({ detection }: SiteSettings) {
+  const contract = detection.profile === "contract";
+  return { persistenceMs: contract ? 0 : detection.global.persistence, repeatEveryMs: detection.global.repeat_every };
+}

@@ -1,0 +1,284 @@
+import type { EpochMs } from "../accesslog/record.ts";
+import type { Config } from "../config/schema.ts";
+import type { BaselineSnapshot, SourceVerdict } from "../decision.ts";
+import type { SurgeReading, TestReading } from "../explanation.ts";
+import type { Appraiser } from "./appraiser.ts";
+import { SLOW_MS } from "./slow-failures.ts";
+import type { SourceTable } from "./source-table.ts";
+import { SUSTAINED_MS } from "./source-windows.ts";
+import type { Tuning } from "./tuning.ts";
+import { type Comparison, compare, scaled, type Thresholds, triggerRate } from "./verdict.ts";
+
+/** What the site has learned, as far as single sources are held against it. */
+export interface Norms {
+  readonly at: EpochMs;
+  readonly isLearning: boolean;
+  readonly site: BaselineSnapshot;
+  /** Busy sources, or (contract) the site itself. */
+  readonly sources: BaselineSnapshot;
+}
+
+/** How one source stands now, for status and explain. */
+export interface SourceReading {
+  readonly source: SourceVerdict["source"];
+  readonly requests: number;
+  readonly errors: number;
+  readonly rate: number;
+  readonly comparedRate: number;
+  readonly comparison: Comparison;
+  readonly thresholds: Thresholds;
+  readonly tightened: boolean;
+  readonly trusted: boolean;
+  readonly topPath: string | null;
+}
+
+/** Failures of a source in one window, and the bar that they are held against. */
+interface FailureTest {
+  readonly windowMs: number;
+  readonly count: number;
+  readonly bar: number;
+}
+
+/** Holds single sources against what was learned. It counts nothing and remembers nothing. */
+export class SourceJudge {
+  constructor(
+    private settings: Config["detection"],
+    private readonly tuning: Tuning,
+    private readonly table: SourceTable,
+    private readonly appraiser: Appraiser,
+  ) {}
+
+  configure(settings: Config["detection"]): void {
+    this.settings = settings;
+  }
+
+  get thresholds(): Thresholds {
+    return { zScore: this.settings.z_score, rateMultiple: this.settings.rate_multiple };
+  }
+
+  get tightenedThresholds(): Thresholds {
+    return scaled(this.thresholds, this.settings.error_surge.tighten);
+  }
+
+  /** The verdict on a source, or null when it is normal. `slowLevel`: its slow failures, where a request added one. */
+  judge(slot: number, slowLevel: number, norms: Norms): SourceVerdict | null {
+    if (this.#isContract) return norms.isLearning ? this.#ceiling(slot, norms) : this.#requests(slot, norms);
+    if (norms.isLearning) return this.#ceiling(slot, norms) ?? this.#failures(slot, slowLevel, norms);
+    return this.#requests(slot, norms) ?? this.#failures(slot, slowLevel, norms) ?? this.#sustained(slot, norms);
+  }
+
+  read(slot: number, norms: Norms): SourceReading {
+    const c = this.table.columns;
+    const comparedRate = this.#comparedRate(slot);
+    const tightened = this.#isSurge(slot, norms);
+    const thresholds = tightened ? this.tightenedThresholds : this.thresholds;
+    return {
+      source: this.table.sourceOf(slot),
+      requests: c.requests[slot]!,
+      errors: c.errors[slot]!,
+      rate: c.requests[slot]! / this.#windowSeconds,
+      comparedRate,
+      comparison: compare(comparedRate, norms.sources, thresholds),
+      thresholds,
+      tightened,
+      trusted: this.#isTrusted(slot, norms),
+      topPath: this.table.sketchOf(slot)?.paths(1)[0]?.path ?? null,
+    };
+  }
+
+  /** Every test a source is put to, fired or not. */
+  tests(slot: number, norms: Norms): TestReading[] {
+    const { failures } = this.settings;
+    const isWatched = !this.#isContract && failures.enabled;
+    const slow = this.appraiser.slow.levelOf(this.table.sourceOf(slot), norms.at);
+    const bars = isWatched ? this.#failureTests(slot, slow, norms) : [];
+    return [
+      ...bars.map(({ windowMs, count, bar }): TestReading => {
+        const seconds = windowMs / 1000;
+        return { stream: "failures", windowMs, value: count / seconds, trigger: bar / seconds, by: "bar" };
+      }),
+      ...this.#requestTests(slot, norms),
+    ];
+  }
+
+  surge(slot: number, norms: Norms): SurgeReading {
+    const { multiple, floor } = this.settings.error_surge;
+    return {
+      ratio: this.#failing(slot) / this.#windowSeconds / Math.max(floor, norms.site.errorRate),
+      multiple,
+      isSurge: this.#isSurge(slot, norms),
+      tightenedTrigger: triggerRate(norms.sources, this.tightenedThresholds),
+    };
+  }
+
+  get #isContract(): boolean {
+    return this.settings.profile === "contract";
+  }
+
+  get #windowSeconds(): number {
+    return this.settings.window / 1000;
+  }
+
+  #requests(slot: number, norms: Norms): SourceVerdict | null {
+    const rate = this.#comparedRate(slot);
+    // The lower, tightened trigger first: most sources are below both, and a surge takes looking.
+    if (rate <= triggerRate(norms.sources, this.tightenedThresholds)) return null;
+    const surge = this.#isSurge(slot, norms);
+    const thresholds = surge ? this.tightenedThresholds : this.thresholds;
+    if (rate <= triggerRate(norms.sources, thresholds)) return null;
+    return this.#verdict(slot, "requests", this.settings.window, rate, norms.sources, thresholds, surge, norms);
+  }
+
+  #sustained(slot: number, norms: Norms): SourceVerdict | null {
+    const rate = this.table.columns.sustainedCost[slot]! / (SUSTAINED_MS / 1000);
+    const baseline = scaledBaseline(norms.sources, this.tuning.sustainedShare);
+    if (rate <= triggerRate(baseline, this.tightenedThresholds)) return null;
+    const surge = this.#isSurge(slot, norms);
+    const thresholds = surge ? this.tightenedThresholds : this.thresholds;
+    if (rate <= triggerRate(baseline, thresholds)) return null;
+    return this.#verdict(slot, "requests", SUSTAINED_MS, rate, baseline, thresholds, surge, norms);
+  }
+
+  #failures(slot: number, slowLevel: number, norms: Norms): SourceVerdict | null {
+    if (!this.settings.failures.enabled) return null;
+    const c = this.table.columns;
+    if (slowLevel === 0 && c.sustainedCertain[slot]! <= 0 && c.sustainedProbes[slot] === 0) return null;
+    const test = this.#failureTests(slot, slowLevel, norms).find(({ count, bar }) => count > bar);
+    return test === undefined ? null : this.#failed(slot, test, norms);
+  }
+
+  #failureTests(slot: number, slowLevel: number, norms: Norms): FailureTest[] {
+    const { failures, trust, window } = this.settings;
+    const c = this.table.columns;
+    const learning = norms.isLearning ? this.tuning.warmUpFailures : 1;
+    const slack = (this.#isTrusted(slot, norms) ? trust.failures : 1) * learning;
+    const fast = this.#failureCount(c.certain[slot]!, c.probes[slot]!, c.siblings[slot]!, c.requests[slot]!);
+    const slow = this.#failureCount(
+      c.sustainedCertain[slot]!,
+      c.sustainedProbes[slot]!,
+      c.sustainedSiblings[slot]!,
+      c.sustainedRequests[slot]!,
+    );
+    return [
+      // A shorter window is no reason to forgive less: people mistype in bursts.
+      { windowMs: window, count: fast, bar: failures.per_minute * Math.max(1, window / 60_000) * slack },
+      { windowMs: SUSTAINED_MS, count: slow, bar: failures.per_10_minutes * slack },
+      { windowMs: SLOW_MS, count: slowLevel, bar: failures.per_6_hours * learning },
+    ];
+  }
+
+  /** Failures by meaning: the certain ones always, probing only when it is much of what the source does. */
+  #failureCount(certain: number, probes: number, siblings: number, requests: number): number {
+    if (probes < this.tuning.probeShare * requests) return certain;
+    return certain + (probes - siblings * (1 - this.tuning.siblingWeight)) * this.tuning.probeWeight;
+  }
+
+  /** The bar as a baseline: mean and deviation such that the z-score test fires exactly above it. */
+  #failed(slot: number, { windowMs, count, bar }: FailureTest, norms: Norms): SourceVerdict {
+    const seconds = windowMs / 1000;
+    const unit = bar / seconds / (1 + this.thresholds.zScore);
+    const baseline: BaselineSnapshot = {
+      at: norms.at,
+      mean: unit,
+      stddev: unit,
+      errorRate: 0,
+      samples: 0,
+      from: "floor",
+    };
+    const verdict = this.#verdict(slot, "failures", windowMs, count / seconds, baseline, this.thresholds, false, norms);
+    const fired = { ...verdict, triggerRate: bar / seconds };
+    if (norms.isLearning) return { ...fired, reasons: ["ceiling"] };
+    // The bar decides; how its z-score rounds does not.
+    return verdict.reasons.length > 0 ? fired : { ...fired, reasons: ["z-score"] };
+  }
+
+  #ceiling(slot: number, norms: Norms): SourceVerdict | null {
+    const rate = this.#comparedRate(slot);
+    const { ceiling, window } = this.settings;
+    if (rate <= ceiling) return null;
+    const verdict = this.#verdict(slot, "requests", window, rate, norms.sources, this.thresholds, false, norms);
+    return { ...verdict, reasons: ["ceiling"], triggerRate: ceiling };
+  }
+
+  #requestTests(slot: number, norms: Norms): TestReading[] {
+    const windowMs = this.settings.window;
+    const rate = this.#comparedRate(slot);
+    if (norms.isLearning)
+      return [{ stream: "requests", windowMs, value: rate, trigger: this.settings.ceiling, by: "ceiling" }];
+    const thresholds = this.#isSurge(slot, norms) ? this.tightenedThresholds : this.thresholds;
+    const against = (baseline: BaselineSnapshot, value: number, windowMs: number): TestReading => {
+      const { zScore, multiple, triggerRate: trigger } = compare(value, baseline, thresholds);
+      const { mean, stddev } = baseline;
+      return { stream: "requests", windowMs, value, trigger, by: "baseline", mean, stddev, zScore, multiple };
+    };
+    if (this.#isContract) return [against(norms.sources, rate, windowMs)];
+    const sustained = this.table.columns.sustainedCost[slot]! / (SUSTAINED_MS / 1000);
+    const baseline = scaledBaseline(norms.sources, this.tuning.sustainedShare);
+    return [against(norms.sources, rate, windowMs), against(baseline, sustained, SUSTAINED_MS)];
+  }
+
+  /** The rate that is compared: all requests alike (contract), or what they cost. */
+  #comparedRate(slot: number): number {
+    const c = this.table.columns;
+    return (this.#isContract ? c.requests[slot]! : c.cost[slot]!) / this.#windowSeconds;
+  }
+
+  #failing(slot: number): number {
+    const c = this.table.columns;
+    return this.#isContract ? c.errors[slot]! : c.blamed[slot]!;
+  }
+
+  /** Do the source's errors surge? Compared as counts, so that exactly three times the floor is three times the floor. */
+  #isSurge(slot: number, norms: Norms): boolean {
+    const { multiple, floor } = this.settings.error_surge;
+    const failing = this.#failing(slot);
+    const bar = multiple * Math.max(floor, norms.site.errorRate) * this.#windowSeconds;
+    if (failing < bar - 1e-9) return false;
+    return this.#isContract || failing >= this.tuning.surgeShare * this.table.columns.requests[slot]!;
+  }
+
+  #isTrusted(slot: number, norms: Norms): boolean {
+    return !this.#isContract && this.appraiser.isTrusted(slot, norms.at);
+  }
+
+  #verdict(
+    slot: number,
+    stream: SourceVerdict["stream"],
+    windowMs: number,
+    comparedRate: number,
+    baseline: BaselineSnapshot,
+    thresholds: Thresholds,
+    surge: boolean,
+    norms: Norms,
+  ): SourceVerdict {
+    const c = this.table.columns;
+    // Longer windows than ten minutes count failures only: what else the source did is known for ten.
+    const isLong = windowMs > this.settings.window && windowMs >= SUSTAINED_MS;
+    const sketch = this.table.sketchOf(slot);
+    return {
+      scope: "source",
+      source: this.table.sourceOf(slot),
+      at: norms.at,
+      firstAt: c.since[slot]!,
+      profile: this.settings.profile,
+      stream,
+      windowMs,
+      requests: isLong ? c.sustainedRequests[slot]! : c.requests[slot]!,
+      errors: isLong ? c.sustainedErrors[slot]! : c.errors[slot]!,
+      rate: c.requests[slot]! / this.#windowSeconds,
+      comparedRate,
+      baseline,
+      ...compare(comparedRate, baseline, thresholds),
+      thresholds,
+      tightenedBy: surge ? "error-surge" : undefined,
+      trusted: this.#isTrusted(slot, norms),
+      topPaths: sketch?.paths() ?? [],
+      statuses: sketch?.statuses() ?? [],
+      userAgent: sketch?.userAgent,
+    };
+  }
+}
+
+function scaledBaseline(baseline: BaselineSnapshot, part: number): BaselineSnapshot {
+  return { ...baseline, mean: baseline.mean * part, stddev: baseline.stddev * part };
+}

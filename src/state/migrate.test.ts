@@ -1,0 +1,53 @@
+import { Database } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
+import { MIGRATIONS, type Migration, migrate, versionOf } from "./migrate.ts";
+
+const CURRENT = MIGRATIONS.at(-1)!.version;
+
+/** The tables and their columns, however they came to be. */
+function schemaOf(database: Database): unknown {
+  const tables = database.query<{ name: string }, []>(
+    "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
+  );
+  return tables.all().map(({ name }) => [name, database.query(`PRAGMA table_info(${name})`).all()]);
+}
+
+function upTo(version: number): Database {
+  const database = new Database(":memory:");
+  migrate(
+    database,
+    MIGRATIONS.filter((migration) => migration.version <= version),
+  );
+  return database;
+}
+
+test("the versions count from one without a gap", () => {
+  expect(MIGRATIONS.map((migration) => migration.version)).toEqual(MIGRATIONS.map((_, i) => i + 1));
+});
+
+describe("from every earlier version", () => {
+  for (let version = 0; version <= CURRENT; version++) {
+    test(`version ${version} becomes version ${CURRENT}`, () => {
+      const database = upTo(version);
+      expect(versionOf(database)).toBe(version);
+      migrate(database);
+      expect(versionOf(database)).toBe(CURRENT);
+      expect(schemaOf(database)).toEqual(schemaOf(upTo(CURRENT)));
+      migrate(database);
+      expect(versionOf(database)).toBe(CURRENT);
+    });
+  }
+});
+
+test("a step that fails leaves the version before it, whole", () => {
+  const steps: Migration[] = [
+    { version: 1, statements: ["CREATE TABLE a (x)", "INSERT INTO a VALUES (1)"] },
+    { version: 2, statements: ["CREATE TABLE b (x)", "INSERT INTO nowhere VALUES (1)"] },
+  ];
+  const database = new Database(":memory:");
+  expect(() => migrate(database, steps)).toThrow("nowhere");
+  expect(versionOf(database)).toBe(1);
+  expect(schemaOf(database)).toHaveLength(1);
+  migrate(database, [steps[0]!, { version: 2, statements: ["ALTER TABLE a ADD COLUMN y DEFAULT 7"] }]);
+  expect(database.query("SELECT * FROM a").all()).toEqual([{ x: 1, y: 7 }]);
+});

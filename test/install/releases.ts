@@ -1,0 +1,113 @@
+/** Releases to install from: real archives, signed by a key that lives as long as the test. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { type EmbeddedPackage, embeddedPackages } from "../../scripts/release/packages.ts";
+import { publish } from "../../scripts/release/publish.ts";
+import { createKey, type ReleaseKey, readReleaseKey } from "../../scripts/release/signature.ts";
+import { BINARY } from "../e2e/detector.ts";
+import { must } from "../e2e/process.ts";
+
+export const ROOT = resolve(import.meta.dir, "../..");
+
+/** Answers `version` and `check` as a good one does, and then does not come up. */
+const BROKEN = `#!/bin/sh
+case $1 in
+  version) echo 'anomaly-detector 9.0.0 (bun 0, linux x64)' ;;
+  check) exit 0 ;;
+  *) echo 'anomaly-detector: broken on purpose' >&2; exit 1 ;;
+esac
+`;
+
+export class Releases {
+  readonly directory = mkdtempSync(join(tmpdir(), "anomaly-detector-releases-"));
+  readonly key: ReleaseKey;
+  readonly #packages: EmbeddedPackage[] = embeddedPackages(join(ROOT, "package-lock.json"), join(ROOT, "node_modules"));
+
+  constructor() {
+    this.key = this.newKey("key.pem");
+  }
+
+  remove(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  newKey(name: string): ReleaseKey {
+    const path = join(this.directory, name);
+    createKey(path);
+    return readReleaseKey(path);
+  }
+
+  /** The program under test; the directory of the release. */
+  async current(): Promise<string> {
+    const version = (await must([BINARY, "version"])).split(" ")[1]!;
+    return this.#publish("current", version, BINARY, ROOT, this.key);
+  }
+
+  /** A later version of it, with another default in its configuration file. */
+  async next(): Promise<string> {
+    const { scripts } = (await Bun.file(join(ROOT, "package.json")).json()) as { scripts: { build: string } };
+    const program = join(this.directory, "next-build/anomaly-detector");
+    const line = scripts.build.replace("$(sh scripts/version.sh)", "9.1.0+next");
+    const path = `${join(ROOT, "node_modules/.bin")}:${process.env.PATH}`;
+    await must([
+      "env",
+      "-C",
+      ROOT,
+      `PATH=${path}`,
+      "sh",
+      "-c",
+      `mkdir -p '${this.directory}/next-build' && ${line} --outfile '${program}'`,
+    ]);
+    const sources = await this.#sourcesWith("config/anomaly-detector.yaml", (text) =>
+      text.replace("  poll: 50ms", "  poll: 60ms"),
+    );
+    return this.#publish("next", "9.1.0+next", program, sources, this.key);
+  }
+
+  broken(): Promise<string> {
+    const program = join(this.directory, "broken-program");
+    writeFileSync(program, BROKEN, { mode: 0o755 });
+    return this.#publish("broken", "9.0.0", program, ROOT, this.key);
+  }
+
+  /** The same as `like`, with one thing changed after it was signed. */
+  async tampered(name: string, like: string, change: (directory: string) => Promise<unknown>): Promise<string> {
+    const directory = join(this.directory, name);
+    await must(["cp", "-r", like, directory]);
+    await change(directory);
+    return directory;
+  }
+
+  async #sourcesWith(path: string, change: (text: string) => string): Promise<string> {
+    const sources = join(this.directory, "sources");
+    const parts = [
+      "config",
+      "systemd",
+      "nginx",
+      "docs",
+      "docker-compose.yml",
+      "docker-compose.tls.yml",
+      ".env.example",
+      "install.sh",
+    ];
+    await must(["mkdir", "-p", sources]);
+    await must(["cp", "-r", ...parts.map((part) => join(ROOT, part)), sources]);
+    await Bun.write(join(sources, path), change(await Bun.file(join(sources, path)).text()));
+    return sources;
+  }
+
+  async #publish(name: string, version: string, program: string, sources: string, key: ReleaseKey): Promise<string> {
+    const out = join(this.directory, name);
+    const release = {
+      version,
+      commitTime: 1_750_000_000,
+      sources,
+      programs: { "linux-x64": program },
+      packages: this.#packages,
+      key,
+    };
+    await publish(release, out);
+    return out;
+  }
+}
