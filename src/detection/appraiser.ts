@@ -1,13 +1,13 @@
 import type { AccessRecord, EpochMs } from "../accesslog/record.ts";
 import type { Config } from "../config/schema.ts";
 import type { Source } from "../net/cidr.ts";
-import { Answers } from "./answers.ts";
 import { failureWeight, Mark } from "./event-ring.ts";
 import { failureOf } from "./failures.ts";
 import { queryStart } from "./path-sketch.ts";
 import { Classifier, type RequestClass } from "./request-class.ts";
 import { SlowFailures } from "./slow-failures.ts";
 import type { SourceTable } from "./source-table.ts";
+import { Tries } from "./tries.ts";
 import { Trust } from "./trust.ts";
 import { BUSY_REQUESTS, PERIOD_MS, type Tuning } from "./tuning.ts";
 import { hashText, VisitKind, Visits } from "./visits.ts";
@@ -31,8 +31,13 @@ export class Appraiser {
   readonly slow: SlowFailures;
   readonly #classifier = new Classifier();
   readonly #visits = new Visits();
-  readonly #answers: Answers;
+  /** 401s that wait for a success, and logins answered with a redirect that wait for the page behind them. */
+  readonly #refusals: Tries;
+  readonly #redirects: Tries;
+  /** Per slot: until when it is trusted, the target of its last 401 (hashed), and how many people it must be. */
   #trustedUntil = new Float64Array(1024);
+  #refused = new Uint32Array(1024);
+  #people = new Uint8Array(1024);
   readonly #appraisal: Appraisal = { cost: 0, sustainedCost: 0, marks: 0, slowLevel: 0 };
 
   constructor(
@@ -42,7 +47,8 @@ export class Appraiser {
   ) {
     this.trust = new Trust(settings.trust.duration);
     this.slow = new SlowFailures(settings.failures.per_6_hours);
-    this.#answers = new Answers(tuning.answerMs, tuning.excusedBySuccess);
+    this.#refusals = new Tries(tuning.answerMs);
+    this.#redirects = new Tries(tuning.answerMs);
   }
 
   configure(settings: Config["detection"]): void {
@@ -53,13 +59,11 @@ export class Appraiser {
 
   /** A source begins a visit in this slot. */
   begin(slot: number, source: Source): void {
-    this.#answers.begin(slot);
-    if (slot >= this.#trustedUntil.length) {
-      const wider = new Float64Array(this.#trustedUntil.length * 2);
-      wider.set(this.#trustedUntil);
-      this.#trustedUntil = wider;
-    }
+    this.#refusals.begin(slot);
+    this.#redirects.begin(slot);
+    if (slot >= this.#trustedUntil.length) this.#grow();
     this.#trustedUntil[slot] = this.trust.until(source);
+    this.#people[slot] = 1;
   }
 
   isTrusted(slot: number, at: EpochMs): boolean {
@@ -72,16 +76,19 @@ export class Appraiser {
     const kind = this.#classifier.classify(record);
     const trusted = this.isTrusted(slot, at);
     if (kind === "proof") this.#prove(slot, source, at);
-    if (record.status < 400 && this.#answers.isWaiting(slot)) this.#answer(record, kind, slot);
+    if (record.status < 400 && this.#refusals.openOf(slot) > 0) this.#answer(record, kind, slot);
     this.#price(record, kind, slot, at, trusted || kind === "proof");
     appraisal.marks = this.#marks(record, kind, slot, at, trusted);
     appraisal.slowLevel = trusted || !fillsSlow ? 0 : this.#fillSlow(record, kind, source, at);
     return appraisal;
   }
 
-  /** Hands on the slots whose 401s became failures by now, once for each. */
+  /** Hands on the slots whose 401s became failures by now, once for each; logins that proved wrong count as slow ones. */
   mature(now: EpochMs, fail: (slot: number) => void): void {
-    this.#answers.mature(now, fail);
+    this.#refusals.mature(now, fail);
+    this.#redirects.mature(now, (slot) => {
+      if (this.table.isLive(slot) && !this.isTrusted(slot, now)) this.slow.add(this.table.sourceOf(slot), 1, now);
+    });
   }
 
   /** After a ban: trust has to be earned anew, and slow failing forgives only so much. */
@@ -100,17 +107,19 @@ export class Appraiser {
   /** A success may answer 401s: one that takes an account answers all of its discovery, any other its own target's. */
   #answer(record: AccessRecord, kind: RequestClass, slot: number): void {
     if (record.status >= 300 && record.status !== 304) return;
-    if (kind === "proof" || kind === "dav") this.#answers.prove(slot);
-    else this.#answers.succeed(slot, targetOf(record.path));
+    if (kind === "proof" || kind === "dav") this.#refusals.excuse(slot, this.tuning.excusedBySuccess);
+    else if (this.#refused[slot] === targetOf(record.path)) this.#refusals.excuse(slot, 1);
   }
 
   #price(record: AccessRecord, kind: RequestClass, slot: number, at: EpochMs, trusted: boolean): void {
-    const share = trusted ? this.settings.trust.weight : 1;
+    // Behind an address where several have logged in, several ask.
+    const people = Math.min(this.#people[slot]!, this.tuning.peopleCounted);
+    const share = (trusted ? this.settings.trust.weight : 1) / people;
     const cost = this.#costOf(record, kind, slot, at, trusted);
     const { firstVisit, firstVisitSustained, proof } = this.tuning.cost;
     const isFixed = cost === proof;
-    this.#appraisal.cost = isFixed ? cost : cost * share;
-    this.#appraisal.sustainedCost = cost === firstVisit ? firstVisitSustained * share : this.#appraisal.cost;
+    this.#appraisal.cost = exact(isFixed ? cost : cost * share);
+    this.#appraisal.sustainedCost = cost === firstVisit ? exact(firstVisitSustained * share) : this.#appraisal.cost;
   }
 
   /** The cost before trust. */
@@ -118,6 +127,7 @@ export class Appraiser {
     const { cost, visits } = this.tuning;
     const requests = this.table.columns.requests[slot]!;
     const isBusy = requests >= BUSY_REQUESTS;
+    const people = this.#people[slot]!;
     const succeeded = record.status < 300 || record.status === 304;
     const seen = (kind: VisitKind, whole: boolean, periodMs: number): number =>
       isBusy ? this.#visit(kind, slot, record.path, whole, at, periodMs) : 1;
@@ -129,15 +139,16 @@ export class Appraiser {
         if (succeeded && trusted) return cost.proof;
         break;
       case "asset": {
-        if (!succeeded) break;
-        const few =
-          seen(VisitKind.asset, false, PERIOD_MS.asset) <= (record.status === 304 ? visits.notModified : visits.asset);
-        return few && requests < visits.assetFlood ? cost.asset : cost.assetRepeated;
+        // A missing one is asked for by a page like any other.
+        if (!succeeded && record.status !== 404) break;
+        const natural = (record.status === 304 ? visits.notModified : visits.asset) * people;
+        const few = seen(VisitKind.asset, false, PERIOD_MS.asset) <= natural;
+        return few && requests < visits.assetFlood * people ? cost.asset : cost.assetRepeated;
       }
       case "preview":
       case "share":
         if (!succeeded && record.status !== 404) break;
-        return seen(VisitKind.asset, true, PERIOD_MS.asset) <= visits.asset ? cost.preview : cost.page;
+        return seen(VisitKind.asset, true, PERIOD_MS.asset) <= visits.asset * people ? cost.preview : cost.page;
       case "probe":
         if (!succeeded) break;
         return seen(VisitKind.asset, false, PERIOD_MS.probe) <= visits.probe ? cost.probe : cost.page;
@@ -156,18 +167,20 @@ export class Appraiser {
 
   #marks(record: AccessRecord, kind: RequestClass, slot: number, at: EpochMs, trusted: boolean): number {
     const marks = Mark.request | (record.status >= 400 ? Mark.error : 0);
-    if (this.#answers.hasRedirect(slot) && this.#isExcused(record, kind, slot, at)) return marks | Mark.excused;
+    if (this.#redirects.openOf(slot) > 0 && this.#isExcused(record, kind, slot, at)) return marks | Mark.excused;
     switch (failureOf(record, kind, trusted)) {
       case "none":
         return marks;
       case "login":
-        if (record.status === 302 || record.status === 303) this.#answers.redirect(slot, at);
+        if (isRedirect(record.status)) this.#redirects.add(slot, at);
         return marks | Mark.certain | (record.status >= 400 ? Mark.blamed : 0);
       case "unanswered":
-        return marks | Mark.blamed | (this.#answers.refuse(slot, targetOf(record.path), at) ? 0 : Mark.certain);
+        this.#refused[slot] = targetOf(record.path);
+        return marks | Mark.blamed | (this.#refusals.add(slot, at) ? 0 : Mark.certain);
       case "probe":
         if (!this.#isNew(VisitKind.failure, slot, record.path, false, at)) return marks;
-        return marks | Mark.probe | Mark.blamed | this.#siblingMark(record.path, slot, at);
+        // Every link that does not exist is a guess at one, wherever it lies.
+        return marks | Mark.probe | Mark.blamed | (kind === "share" ? 0 : this.#siblingMark(record.path, slot, at));
       case "exploit":
         return this.#isNew(VisitKind.failure, slot, record.path, true, at) ? marks | Mark.exploit | Mark.blamed : marks;
     }
@@ -184,17 +197,34 @@ export class Appraiser {
    * would do as well, so only so many logins are excused.
    */
   #isExcused(record: AccessRecord, kind: RequestClass, slot: number, at: EpochMs): boolean {
-    if (record.method !== "GET" || (kind !== "login" && !(kind === "page" && record.status === 200))) return false;
-    if (!this.#answers.takeRedirect(slot, at) || kind === "login") return false;
-    return this.#visit(VisitKind.excuse, slot, "", false, at, PERIOD_MS.failure) <= this.tuning.excusedLogins;
+    if (record.method !== "GET" || kind !== "page" || record.status !== 200) return false;
+    const excused = this.#visit(VisitKind.excuse, slot, "", false, at, PERIOD_MS.failure);
+    if (excused > this.tuning.excusedLogins) return false;
+    this.#redirects.excuse(slot, 1);
+    this.#people[slot] = Math.min(255, 1 + excused);
+    return true;
   }
 
   /** Adds to the slow bucket what this request says about guessing; returns how full it is, 0 where it says nothing. */
   #fillSlow(record: AccessRecord, kind: RequestClass, source: Source, at: EpochMs): number {
     const weight = failureWeight(this.#appraisal.marks, this.tuning.exploitWeight);
-    if (weight !== 0) return this.slow.add(source, weight, at);
+    // A login answered with a redirect is known to be wrong only when no page has followed.
+    const isOpen = kind === "login" && record.method === "POST" && isRedirect(record.status);
+    if (isOpen) return this.slow.levelOf(source, at);
+    if (weight > 0) return this.slow.add(source, weight, at);
     if (kind !== "login" || record.method !== "GET") return 0;
     return this.slow.add(source, this.tuning.loginFormWeight, at);
+  }
+
+  #grow(): void {
+    const size = this.#trustedUntil.length * 2;
+    const wider = <T extends Float64Array | Uint32Array | Uint8Array>(from: T, to: T): T => {
+      to.set(from);
+      return to;
+    };
+    this.#trustedUntil = wider(this.#trustedUntil, new Float64Array(size));
+    this.#refused = wider(this.#refused, new Uint32Array(size));
+    this.#people = wider(this.#people, new Uint8Array(size));
   }
 
   #isNew(kind: VisitKind, slot: number, path: string, whole: boolean, at: EpochMs): boolean {
@@ -204,6 +234,15 @@ export class Appraiser {
   #visit(kind: VisitKind, slot: number, path: string, whole: boolean, at: EpochMs, periodMs: number): number {
     return this.#visits.count(kind, this.table.columns.seed[slot]!, path, whole, Math.floor(at / periodMs));
   }
+}
+
+/** Rounded to 1/1024, so that sums of costs are exact and a rate at its trigger is exactly at it. */
+function exact(cost: number): number {
+  return Math.round(cost * 1024) / 1024;
+}
+
+function isRedirect(status: number): boolean {
+  return status === 302 || status === 303;
 }
 
 /** A target without its query, as a number: enough to tell whether a 401 and a success are about the same. */

@@ -1,5 +1,5 @@
 import type { AccessRecord } from "../accesslog/record.ts";
-import { isBlamed, isExploit, isInjection, type RequestClass } from "./request-class.ts";
+import { isBlamed, isCredentialApi, isExploit, isInjection, type RequestClass } from "./request-class.ts";
 
 /**
  * How a failure counts: "login" at once, "unanswered" when no success follows in time, "probe" and "exploit" by
@@ -20,6 +20,7 @@ export function failureOf(record: AccessRecord, kind: RequestClass, trusted: boo
   if (kind === "dav") return status === 401 ? "unanswered" : isBlamed(status) && !trusted ? "probe" : "none";
   // A plugin's script asked for by itself often fails with 500.
   if ((isBlamed(status) || status === 500) && isExploit(path)) return "exploit";
+  if (record.method === "POST" && status < 500 && isBlamed(status) && isCredentialApi(path)) return "login";
   if (status === 401) return "unanswered";
   // A link that does not exist is a guess at one; a thumbnail that does not exist is only a missing thumbnail.
   const isHarmless = kind === "asset" || kind === "preview" || (kind === "share" && !path.includes("/s/"));

@@ -39,10 +39,10 @@ const SHARE = /\/public\.php\/|\/remote\.php\/dav\/public-|\/s\/[A-Za-z0-9]{8,}(
 const DAV = /\/remote\.php\/|^\/(?:dav|caldav|carddav|webdav)(?:\/|$)/;
 // The device login flow (/login/v2…) polls without a password and gets 404 until the person has agreed.
 const LOGIN =
-  /\/(?:login|signin|sign-in|log-in|logon|wp-login\.php|xmlrpc\.php|user\/login|users\/sign_in|auth\/login|session|sessions|j_security_check|administrator(?:\/index\.php)?|admin\/login|lost-?password|password_reset)\/?$/i;
+  /\/(?:login|signin|sign-in|log-in|logon|wp-login\.php|xmlrpc\.php|user\/login|users\/sign_in|auth\/login|session|sessions|j_security_check|administrator(?:\/index\.php)?|admin\/login|lost-?password|password_reset|s\/[^/]+\/authenticate(?:\/\w+)?)\/?$/i;
 const DEVICE_FLOW = /\/login\/(?:v2|flow)(?:\/|$)/;
 const PREVIEW =
-  /\/(?:core|files_versions|files_trashbin|photos\/api\/v1|files)\/preview(?:\.png|\/|$)|\/avatar\/|\/thumb(?:nail)?s?\//;
+  /\/(?:core|files_versions|files_trashbin|files|apps\/[^/]+(?:\/api(?:\/v\d+)?)?(?:\/image)?|photos\/api\/v1)\/previews?(?:\.png|\/|$)|\/avatar\/|\/thumb(?:nail)?s?\//;
 const PROBES = new Set([
   "/status.php",
   "/robots.txt",
@@ -79,11 +79,11 @@ export class Classifier {
 export function targetClass(path: string): RequestClass {
   const end = queryStart(path);
   const bare = end === path.length ? path : path.slice(0, end);
+  if (LOGIN.test(bare) && !DEVICE_FLOW.test(bare)) return "login";
   if (SHARE.test(bare)) return "share";
   if (DAV.test(bare)) return "dav";
   if (PREVIEW.test(bare)) return "preview";
   if (isAsset(path, end)) return "asset";
-  if (LOGIN.test(bare) && !DEVICE_FLOW.test(bare)) return "login";
   if (PROBES.has(bare)) return "probe";
   return "page";
 }
@@ -132,6 +132,8 @@ const EXPLOIT = new RegExp(
     String.raw`/(?:shell|cmd|c99|r57|wso|alfa|webshell|backdoor|up(?:load)?er?|xmrlpc|wp-config|config|configuration|setup|install|info|phpinfo|test|adminer|db|dump|backup)\.(?:php\d?|asp|aspx|jsp|bak|old|sql|zip|gz|tgz|tar|save|swp|txt)`,
     String.raw`fckeditor|ckfinder|timthumb|muieblackcat|w00tw00t|\.(?:sql|bak|swp|sqlite|pem|key|cfg)(?:\.(?:gz|zip|bz2))?$`,
     INJECTION_TEXT,
+    // Who counts through the authors of a WordPress is told their names.
+    String.raw`[?&]author=\d`,
   ].join("|"),
   "i",
 );
@@ -139,6 +141,13 @@ const EXPLOIT = new RegExp(
 /** Does this target look like an attempt on a known weakness? Only worth asking of requests that failed. */
 export function isExploit(path: string): boolean {
   return EXPLOIT.test(path.length > 2048 ? path.slice(0, 2048) : path);
+}
+
+const CREDENTIAL_API = /\/(?:token|tokens|auth|authenticate|oauth2?|jwt|verify|otp|2fa|challenge|sign_in)\/?$/i;
+
+/** Does this target take a password or a code for an API? Refused there is a wrong guess, every time. */
+export function isCredentialApi(path: string): boolean {
+  return CREDENTIAL_API.test(path.slice(0, queryStart(path)));
 }
 
 /** Does this target try to inject something? Worth asking of every request that has a query or escapes. */

@@ -178,7 +178,8 @@ export class Site {
     const { table, requests } = this.windows;
     if (table.active < this.settings.detection.global.min_sources) return false;
     const busiest = table.top(1, (slot) => table.columns.requests[slot]!)[0];
-    const without = requests - (busiest === undefined ? 0 : table.columns.requests[busiest]!);
+    // Nor one of the banned: what they had asked for until then stays in the window for its length.
+    const without = requests - table.forgotten - (busiest === undefined ? 0 : table.columns.requests[busiest]!);
     return without / (this.settings.detection.window / 1000) > triggerRate(this.baseline, this.thresholds);
   }
 

@@ -51,6 +51,8 @@ export class SourceTable {
   #hand = 0;
   /** Live sources with a request inside the window. */
   active = 0;
+  /** Requests inside the window of sources that were forgotten. */
+  forgotten = 0;
   columns: Columns = allocate(1024);
   /** Sources put out because the table was full. */
   shed = 0;
@@ -94,6 +96,7 @@ export class SourceTable {
     const source = this.#sources[slot];
     if (source === undefined || this.columns.state[slot] !== SlotState.live) return;
     if (this.columns.requests[slot]! > 0) this.active--;
+    this.forgotten += this.columns.requests[slot]!;
     this.#slots.delete(source);
     this.#sources[slot] = undefined;
     this.#sketches[slot] = undefined;
@@ -146,8 +149,10 @@ export class SourceTable {
     const requests = this.columns.requests;
     const before = requests[slot]!;
     requests[slot] = before + one;
-    // A forgotten source stopped being active when it was forgotten.
-    if (this.columns.state[slot] !== SlotState.live) return;
+    if (this.columns.state[slot] !== SlotState.live) {
+      this.forgotten += one;
+      return;
+    }
     if (one > 0 && before === 0) this.active++;
     if (one < 0 && before === 1) this.active--;
   }

@@ -22,6 +22,8 @@ export interface Tuning {
   readonly excusedBySuccess: number;
   /** Logins in ten minutes that the pages behind them may excuse. */
   readonly excusedLogins: number;
+  /** Of the people who logged in behind an address, this many share its requests. */
+  readonly peopleCounted: number;
   /** An attempt on a known weakness counts as this many failures, a failing new path as this share of one. */
   readonly exploitWeight: number;
   readonly probeWeight: number;
@@ -102,6 +104,8 @@ export const TUNING: Tuning = {
   excusedBySuccess: 3,
   // A class or an office that logs in at nine o'clock from one address.
   excusedLogins: 30,
+  // A class or an office; more head-room than that and whoever can log in could flood.
+  peopleCounted: 4,
   // Nobody asks for /.env or a database front end by mistake, but one broken bookmark must not ban.
   exploitWeight: 2,
   // Dead links and renamed pages make an honest visitor fail too, a dozen times in a bad minute.
