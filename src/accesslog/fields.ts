@@ -26,7 +26,7 @@ export type FailureKind =
   | "bad-size";
 
 /** Names tried after the configured ones, best first: nginx's own variable names and what log formats call them. */
-export const FIELD_ALIASES: Readonly<Record<FieldName, readonly string[]>> = {
+const FIELD_ALIASES: Readonly<Record<FieldName, readonly string[]>> = {
   source_ip: ["source_ip", "remote_addr", "client_ip", "remote_ip"],
   timestamp: ["timestamp", "time", "time_iso8601", "msec"],
   method: ["method", "request_method"],

@@ -32,7 +32,7 @@ export interface Layout {
 }
 
 /** Bytes to be found in place, compared four at a time. */
-export class Literal {
+class Literal {
   readonly #words: Int32Array;
   readonly #rest: Uint8Array;
   readonly #length: number;

@@ -40,7 +40,7 @@ export function problemLines(file: string, problems: readonly Problem[]): string
 }
 
 /** The problem in one sentence, without its place. */
-export function problemText(problem: Problem): string {
+function problemText(problem: Problem): string {
   const subject = problem.section ?? problem.path;
   const hint = problem.hint?.startsWith("did you") ? `, ${problem.hint}` : problem.hint ? `; ${problem.hint}` : "";
   return `${subject === "" ? "" : `${subject}: `}${problem.message}${hint}`;

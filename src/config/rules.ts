@@ -123,7 +123,7 @@ function dashboardRules({ dashboard }: Config): Violation[] {
 }
 
 /** localhost, 127.0.0.0/8 or ::1. Other names may resolve to anything. */
-export function isLoopback(hostname: string): boolean {
+function isLoopback(hostname: string): boolean {
   if (hostname.toLowerCase() === "localhost") return true;
   const range = parseRange(hostname);
   if (range === null) return false;

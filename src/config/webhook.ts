@@ -7,7 +7,7 @@ import type { Config } from "./schema.ts";
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** A webhook URL that shows only its redacted form unless it is asked to `reveal()`. */
-export class Webhook {
+class Webhook {
   readonly #url: string;
 
   constructor(

@@ -87,7 +87,7 @@ export class FakeControlTarget implements ControlTarget {
 }
 
 /** A quiet site, up for 12 days and 4 hours, with the packets of the first ban counted. */
-export function exampleStatus(at: number, bans: readonly BanStatus[] = []): SystemStatus {
+function exampleStatus(at: number, bans: readonly BanStatus[] = []): SystemStatus {
   const dropped: Record<string, number> = {};
   const first: Source | undefined = bans[0]?.ban.source;
   if (first !== undefined) dropped[first] = 38_112;

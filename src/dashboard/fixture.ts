@@ -11,7 +11,7 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 /** An address for a test; throws when it is none. */
-export function sourceAt(text: string): Source {
+function sourceAt(text: string): Source {
   const source = parseSource(text);
   if (source === null) throw new Error(`not a source: ${text}`);
   return source;
@@ -66,7 +66,7 @@ function evidence(part: Partial<Evidence>): Evidence {
   };
 }
 
-export function sourceVerdict(source: string, part: Partial<Evidence> = {}): SourceVerdict {
+function sourceVerdict(source: string, part: Partial<Evidence> = {}): SourceVerdict {
   return { ...evidence(part), scope: "source", source: sourceAt(source) };
 }
 

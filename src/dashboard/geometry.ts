@@ -78,7 +78,7 @@ export function y(value: number, frame: Frame): number {
 }
 
 /** `value` of `whole`, kept inside 0–1; a value that is no number counts as 0. */
-export function share(value: number, whole: number): number {
+function share(value: number, whole: number): number {
   return whole > 0 && value > 0 ? Math.min(1, value / whole) : 0;
 }
 

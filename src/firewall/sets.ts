@@ -7,7 +7,7 @@ import type { Family } from "./rules.ts";
 export const MAX_TIMEOUT_SECONDS = 2_147_483;
 
 /** Most entries of one set. */
-export const MAX_ENTRIES = 262_144;
+const MAX_ENTRIES = 262_144;
 
 /** The line that makes a set; with -exist it is harmless when the same set is there. */
 export function createLine(set: string, family: Family): string {

@@ -60,7 +60,7 @@ export function readProtected(
  * `sshClients` are the addresses that have logged in, or null when nobody can tell. Where it is known, a mere
  * connection to sshd's port is not enough: else everybody could buy immunity with an open socket. [pure]
  */
-export function protectedRanges(
+function protectedRanges(
   files: NetworkFiles,
   sshPorts: readonly number[],
   sshClients: ReadonlySet<Ip> | null,

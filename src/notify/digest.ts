@@ -66,7 +66,7 @@ export class DigestBuilder {
 }
 
 /** The source an outcome is about; null for the whole site. */
-export function sourceOf(outcome: Outcome): Source | null {
+function sourceOf(outcome: Outcome): Source | null {
   const { decision } = outcome;
   if (decision.kind === "ban" || decision.kind === "unban") return decision.ban.source;
   return decision.kind === "alert" && decision.alert.type === "ban-ineffective" ? decision.alert.ban.source : null;

@@ -7,7 +7,7 @@
  */
 
 /** Longest piece of untrusted text in a message, in characters. */
-export const MAX_UNTRUSTED = 120;
+const MAX_UNTRUSTED = 120;
 
 /** Escapes what Slack asks to be escaped. For our own words, which hold nothing else to fear. */
 export function escapeSlack(text: string): string {

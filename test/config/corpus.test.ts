@@ -77,7 +77,7 @@ describe("good files", () => {
       "warnings.yaml:1:13   allowlist[0]: 128.0.0.0/1 is a large part of the whole Internet; nobody in it will ever be banned",
       "warnings.yaml:3:20   bans.durations[1]: 10m is shorter than the ban before it (30m)",
       "warnings.yaml:3:36   bans.durations[3]: stands after permanent, so no ban will ever have this duration",
-      "warnings.yaml:5:31   detection.failures.per_10_minutes: 500 in ten minutes is never reached before 12 in one",
+      "warnings.yaml:5:31   detection.failures.per_10_minutes: 500 in ten minutes is never reached before 8 in one",
       "warnings.yaml:7:23   baseline.source_cap.mean: 0.5 is below baseline.floor.mean (1): nothing is left to learn",
     ]);
   });
