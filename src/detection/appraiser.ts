@@ -31,9 +31,9 @@ export class Appraiser {
   readonly slow: SlowFailures;
   readonly #classifier = new Classifier();
   readonly #visits = new Visits();
-  /** 401s that wait for a success, and logins answered with a redirect that wait for the page behind them. */
+  /** 401s that wait for a success, and logins not refused that wait for the page behind them. */
   readonly #refusals: Tries;
-  readonly #redirects: Tries;
+  readonly #logins: Tries;
   /** Per slot: until when it is trusted, the target of its last 401 (hashed), and how many people it must be. */
   #trustedUntil = new Float64Array(1024);
   #refused = new Uint32Array(1024);
@@ -48,7 +48,7 @@ export class Appraiser {
     this.trust = new Trust(settings.trust.duration);
     this.slow = new SlowFailures(settings.failures.per_6_hours);
     this.#refusals = new Tries(tuning.answerMs);
-    this.#redirects = new Tries(tuning.answerMs);
+    this.#logins = new Tries(tuning.answerMs);
   }
 
   configure(settings: Config["detection"]): void {
@@ -60,7 +60,7 @@ export class Appraiser {
   /** A source begins a visit in this slot. */
   begin(slot: number, source: Source): void {
     this.#refusals.begin(slot);
-    this.#redirects.begin(slot);
+    this.#logins.begin(slot);
     if (slot >= this.#trustedUntil.length) this.#grow();
     this.#trustedUntil[slot] = this.trust.until(source);
     this.#people[slot] = 1;
@@ -84,10 +84,11 @@ export class Appraiser {
   }
 
   /** Hands on the slots whose 401s became failures by now, once for each; logins that proved wrong count as slow ones. */
-  mature(now: EpochMs, fail: (slot: number) => void): void {
+  mature(now: EpochMs, fillsSlow: boolean, fail: (slot: number) => void): void {
     this.#refusals.mature(now, fail);
-    this.#redirects.mature(now, (slot) => {
-      if (this.table.isLive(slot) && !this.isTrusted(slot, now)) this.slow.add(this.table.sourceOf(slot), 1, now);
+    this.#logins.mature(now, (slot) => {
+      if (fillsSlow && this.table.isLive(slot) && !this.isTrusted(slot, now))
+        this.slow.add(this.table.sourceOf(slot), 1, now);
     });
   }
 
@@ -167,12 +168,12 @@ export class Appraiser {
 
   #marks(record: AccessRecord, kind: RequestClass, slot: number, at: EpochMs, trusted: boolean): number {
     const marks = Mark.request | (record.status >= 400 ? Mark.error : 0);
-    if (this.#redirects.openOf(slot) > 0 && this.#isExcused(record, kind, slot, at)) return marks | Mark.excused;
+    if (this.#logins.openOf(slot) > 0 && this.#isExcused(record, kind, slot, at)) return marks | Mark.excused;
     switch (failureOf(record, kind, trusted)) {
       case "none":
         return marks;
       case "login":
-        if (isRedirect(record.status)) this.#redirects.add(slot, at);
+        if (record.status < 400) this.#logins.add(slot, at);
         return marks | Mark.certain | (record.status >= 400 ? Mark.blamed : 0);
       case "unanswered":
         this.#refused[slot] = targetOf(record.path);
@@ -193,14 +194,14 @@ export class Appraiser {
   }
 
   /**
-   * A login answered with a redirect was right when a page follows that is not the login form again. Public pages
-   * would do as well, so only so many logins are excused.
+   * A login answered with anything but a refusal was right when a page follows that is not the login form again.
+   * Public pages would do as well, so only so many logins are excused.
    */
   #isExcused(record: AccessRecord, kind: RequestClass, slot: number, at: EpochMs): boolean {
     if (record.method !== "GET" || kind !== "page" || record.status !== 200) return false;
     const excused = this.#visit(VisitKind.excuse, slot, "", false, at, PERIOD_MS.failure);
     if (excused > this.tuning.excusedLogins) return false;
-    this.#redirects.excuse(slot, 1);
+    this.#logins.excuse(slot, 1);
     this.#people[slot] = Math.min(255, 1 + excused);
     return true;
   }
@@ -208,8 +209,8 @@ export class Appraiser {
   /** Adds to the slow bucket what this request says about guessing; returns how full it is, 0 where it says nothing. */
   #fillSlow(record: AccessRecord, kind: RequestClass, source: Source, at: EpochMs): number {
     const weight = failureWeight(this.#appraisal.marks, this.tuning.exploitWeight);
-    // A login answered with a redirect is known to be wrong only when no page has followed.
-    const isOpen = kind === "login" && record.method === "POST" && isRedirect(record.status);
+    // A login that was not refused is known to be wrong only when no page has followed.
+    const isOpen = kind === "login" && record.method === "POST" && record.status < 400;
     if (isOpen) return this.slow.levelOf(source, at);
     if (weight > 0) return this.slow.add(source, weight, at);
     if (kind !== "login" || record.method !== "GET") return 0;
@@ -239,10 +240,6 @@ export class Appraiser {
 /** Rounded to 1/1024, so that sums of costs are exact and a rate at its trigger is exactly at it. */
 function exact(cost: number): number {
   return Math.round(cost * 1024) / 1024;
-}
-
-function isRedirect(status: number): boolean {
-  return status === 302 || status === 303;
 }
 
 /** A target without its query, as a number: enough to tell whether a 401 and a success are about the same. */

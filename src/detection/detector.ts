@@ -327,7 +327,7 @@ export class Detector {
     this.#recalculateAt += skippedMs;
     this.#windows.evict(this.#now);
     // A 401 of that time cannot be told from one whose answer nobody saw.
-    this.#appraiser.mature(this.#now, () => {});
+    this.#appraiser.mature(this.#now, false, () => {});
   }
 
   /** Closes the present second, then any idle ones up to the next recalculation or `until`. */
@@ -373,7 +373,7 @@ export class Detector {
 
   /** 401s that no success followed become failures now. */
   #mature(events: DetectorEvents): void {
-    this.#appraiser.mature(this.#now, (slot) => {
+    this.#appraiser.mature(this.#now, this.#refilling === null, (slot) => {
       if (!this.#windows.table.isLive(slot)) return;
       this.#windows.count(slot, this.#now, 0, 0, Mark.certain);
       this.#judgeSource(slot, null, 0, events);
