@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { run } from "../test/e2e/process.ts";
+import { must, run } from "../test/e2e/process.ts";
 import { stampInstaller } from "./release/installer.ts";
 import { readReleaseKey, sha256 } from "./release/signature.ts";
 
@@ -18,43 +18,53 @@ const missing = Bun.which("git") === null || !existsSync(join(ROOT, ".git")) ? "
 
 describe.skipIf(missing !== null)(`bun run release${missing ? ` (${missing})` : ""}`, () => {
   const key = join(work, "key.pem");
-  const release = (out: string, ...args: string[]) =>
-    run(
-      [
-        process.execPath,
-        join(ROOT, "scripts/release.ts"),
-        "--key",
-        key,
-        "--allow-dirty",
-        "--out",
-        join(work, out),
-        ...args,
-      ],
-      { timeoutMs: 240_000 },
-    );
+  /** The sources as they are now, committed: they may be edited while we build. */
+  const [one, two] = [join(work, "one-checkout"), join(work, "elsewhere/two-checkout")];
+  const release = (checkout: string, out: string, ...args: string[]) =>
+    run([process.execPath, join(checkout, "scripts/release.ts"), "--key", key, "--out", join(work, out), ...args], {
+      timeoutMs: 240_000,
+    });
   const archives = (out: string) => readdirSync(join(work, out)).filter((name) => name.endsWith(".tar.gz"));
   let arm64 = true;
 
   beforeAll(async () => {
     // The documented command.
     expect((await run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key])).code).toBe(0);
-    const both = await release("one");
+    await must(["git", "clone", "-q", ROOT, one]);
+    await must([
+      ...["sh", "-eu", "-c"],
+      `cd "$1"
+      git ls-files -co --exclude-standard | while read -r f; do [ ! -e "$f" ] || echo "$f"; done | tar -cf - -T - | tar -xf - -C "$2"
+      git -C "$2" add -A
+      git -C "$2" -c user.name=test -c user.email=test@localhost commit -q --allow-empty -m test
+      git clone -q "$2" "$3"
+      for checkout in "$2" "$3"; do ln -s "$1/node_modules" "$checkout/node_modules"; echo node_modules >>"$checkout/.git/info/exclude"; done`,
+      ...["sh", ROOT, one, two],
+    ]);
+    const both = await release(one, "one");
     // Bun fetches its arm64 runtime from the npm registry; without one there is x64 only.
     if (both.code !== 0 && /download|fetch|network|registry|ConnectionRefused|resolve/i.test(both.stderr)) {
       arm64 = false;
       console.warn(`SKIPPED, no arm64 runtime of bun: ${both.stderr.slice(-300)}`);
-      expect((await release("one", "--target", "linux-x64")).code).toBe(0);
+      expect((await release(one, "one", "--target", "linux-x64")).code).toBe(0);
     } else expect({ code: both.code, stderr: both.stderr }).toEqual({ code: 0, stderr: "" });
   }, 300_000);
 
-  test("the same sources give the same bytes, twice", async () => {
-    const again = await release("two", "--target", "linux-x64");
+  test("the same commit gives the same bytes, in another checkout too", async () => {
+    const again = await release(two, "two", "--target", "linux-x64");
     expect({ code: again.code, stderr: again.stderr }).toEqual({ code: 0, stderr: "" });
     const [name] = archives("two");
     const bytes = (out: string, file: string) => sha256(readFileSync(join(work, out, file)));
     for (const file of [name!, "install.sh", "LICENSES.txt", "sbom.cdx.json"])
       expect([file, bytes("two", file)]).toEqual([file, bytes("one", file)]);
   }, 120_000);
+
+  test("uncommitted changes are refused: the bytes would not be the commit's", async () => {
+    writeFileSync(join(two, "src/stray.ts"), "export {};\n");
+    const { code, stderr } = await release(two, "stray", "--target", "linux-x64");
+    expect({ code: code !== 0, named: stderr.includes("src/stray.ts") }).toEqual({ code: true, named: true });
+    expect(existsSync(join(work, "stray"))).toBe(false);
+  }, 30_000);
 
   test("openssl accepts the signature with the key that install.sh carries, and sha256sum the sums", async () => {
     const out = join(work, "one");

@@ -235,7 +235,7 @@ describe.skipIf(missing !== null)(`the compose stack${missing ? ` (${missing})` 
     const host = isV6 ? TARGET.v6 : TARGET.v4;
 
     test("is banned; open connections are cut, new ones time out, and others go on", async () => {
-      const innocent = load("user", { everyMs: 500, seconds: 25, keepAlive: true, timeoutMs: 2_000 });
+      const innocent = load("user", { everyMs: 500, seconds: 8, keepAlive: true, timeoutMs: 2_000 });
       const flood = load(one.name, { host, everyMs: 20, seconds: 25, keepAlive: true, timeoutMs: 1_500 });
       await waitForBan(source);
       const answers = await flood.finish();
@@ -302,6 +302,37 @@ describe.skipIf(missing !== null)(`the compose stack${missing ? ` (${missing})` 
     expect((await ask(one.name)).status).toBe(200);
     expect((await ask(one.name, "/login", { v6: true })).status).toBe(200);
   });
+
+  test("TLS, as the example has it", async () => {
+    await vps.sh(`cd /opt/anomaly-detector
+      openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=cloud.example.org \\
+        -keyout nginx/certificates/privkey.pem -out nginx/certificates/fullchain.pem 2>/dev/null
+      cp nginx/sites/tls.conf.example nginx/sites/nextcloud.conf
+      sed -n 's/^#\\(COMPOSE_FILE=\\|OVERWRITEPROTOCOL=\\)/\\1/p' .env.example >>.env
+      echo token >acme/token; mkdir -p acme/.well-known/acme-challenge; mv acme/token acme/.well-known/acme-challenge/
+      docker-compose up -d --force-recreate`);
+    const over = (url: string, ...args: string[]) =>
+      run(internet.on("user", ["curl", "-skg", "-m", "3", ...args, url]));
+    const told = await until(
+      "the site over TLS",
+      async () => {
+        const { stdout } = await over(`https://${TARGET.v4}/whoami`, "-H", "X-Forwarded-Proto: http");
+        return stdout.startsWith("{") ? stdout : null;
+      },
+      { timeoutMs: 30_000, everyMs: 300 },
+    );
+    expect(JSON.parse(told)).toMatchObject({ realIp: USER, forwardedProto: "https" });
+    expect(
+      (await over(`https://[${TARGET.v6}]/login`, "-o", "/dev/null", "-w", "%{http_code} %{http_version}")).stdout,
+    ).toBe("200 2");
+    expect(
+      (await over(`http://${TARGET.v4}/login`, "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}")).stdout,
+    ).toBe(`301 https://${TARGET.v4}/login`);
+    expect((await over(`http://${TARGET.v4}/.well-known/acme-challenge/token`)).stdout).toBe("token\n");
+    // An upgrade leaves what is the owner's.
+    expect((await install()).code).toBe(0);
+    expect(await vps.sh("grep -c 'listen 443' /opt/anomaly-detector/nginx/sites/nextcloud.conf")).toBe("1");
+  }, 90_000);
 
   test("down, and away: --purge leaves Nextcloud's files, and names the line that deletes them", async () => {
     const { code, stdout } = await install("--purge");
