@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { embeddedPackages } from "../../scripts/release/packages.ts";
 import { must } from "../e2e/process.ts";
 import { CACHE, Engine, missingForEngine } from "../lab/engine.ts";
 import { makeVpsImage } from "../lab/images.ts";
@@ -21,17 +22,20 @@ describe.skipIf(missing !== null)(`install.sh from a checkout${missing ? ` (${mi
     await makeVpsImage(engine);
     await upstream.start();
     await vps.start();
-    // Somebody's checkout, its packages in place: without a way to the npm registry, `npm ci` is not tried here.
+    // Somebody's checkout, with the packages that the build needs: the npm registry is out of reach in there.
     const archive = join(upstream.directory, "checkout.tar");
+    const embedded = embeddedPackages(join(ROOT, "package-lock.json"), join(ROOT, "node_modules")).map(
+      ({ path }) => path,
+    );
+    const packages = [
+      ...embedded,
+      ...["bun/bin/bun.exe", "bun/package.json", ".bin/bun", ".package-lock.json"].map(
+        (path) => `node_modules/${path}`,
+      ),
+    ];
     const files = `git ls-files -co --exclude-standard | while read -r f; do [ ! -e "$f" ] || echo "$f"; done`;
-    await must([
-      "env",
-      "-C",
-      ROOT,
-      "sh",
-      "-c",
-      `(${files}; echo node_modules) | tar --owner=1000 --group=1000 -cf ${archive} -T -`,
-    ]);
+    const pack = `(${files}; printf '%s\\n' "$@") | tar --owner=1000 --group=1000 -cf '${archive}' -T -`;
+    await must(["env", "-C", ROOT, "sh", "-c", pack, "sh", ...packages]);
     await vps.copyIn(archive, "/var/lib/docker/checkout.tar");
     await vps.sh(
       "useradd -m -u 1000 dev; mkdir /home/dev/checkout; tar -xf /var/lib/docker/checkout.tar -C /home/dev/checkout; chown dev:dev /home/dev/checkout",

@@ -323,6 +323,23 @@ describe.skipIf(missing !== null)(`install.sh on a fresh VPS${missing ? ` (${mis
     upstream.releases = current;
   }, 90_000);
 
+  test("a run that is ended half-way puts the old one back too", async () => {
+    upstream.releases = await releases.broken();
+    const version = await vps.sh(`${NAME} version`);
+    const { stdout } = await vps.try(
+      `curl -fsSL -o /root/cut.sh ${RELEASES}/install.sh; sh /root/cut.sh --no-stack >/dev/null 2>&1 & run=$!
+      until grep -q 'systemctl restart' /var/log/${NAME}-install.log && ${NAME} version | grep -q 9.0.0; do sleep 0.1; done
+      kill -TERM $run; wait $run; echo "exit $?"`,
+      { env: { ANOMALY_DETECTOR_BASE_URL: RELEASES } },
+    );
+    expect(stdout.trim()).toBe("exit 5");
+    expect(await vps.sh(`${NAME} version`)).toBe(version);
+    await until("the old one to be up", async () => (await vps.try(`${NAME} bans`)).stdout.includes(ATTACKER), {
+      everyMs: 200,
+    });
+    upstream.releases = current;
+  }, 60_000);
+
   test("logrotate takes our files, and the audit log goes on in a new one", async () => {
     const audit = `/var/log/${NAME}/audit.log`;
     await vps.sh("logrotate --force /etc/logrotate.d/anomaly-detector");

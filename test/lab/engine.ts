@@ -57,7 +57,12 @@ export class Engine {
       join(this.run, "pid"),
     ];
     const alone = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"];
-    this.#daemon = new Background(["dockerd", ...places, ...alone]);
+    // Where the machine has a containerd of its own, dockerd takes that one: then at least not its containers.
+    const apart = [
+      "--containerd-namespace=anomaly-detector-lab",
+      "--containerd-plugins-namespace=anomaly-detector-lab-plugins",
+    ];
+    this.#daemon = new Background(["dockerd", ...places, ...alone, ...apart]);
     await until(
       "the Docker engine",
       async () => {

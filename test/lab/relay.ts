@@ -11,3 +11,9 @@ createServer((client) => {
       server.destroy();
     });
 }).listen(Number(port), "127.0.0.1", () => console.log("ready"));
+
+// A killed test run cannot end us.
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parent) process.exit();
+}, 1_000).unref();
