@@ -33,7 +33,7 @@ interface Done {
   readonly err: string;
 }
 
-const ENV = { PATH: process.env.PATH ?? "", HOME: "/nonexistent", USER: "ada" };
+const ENV = { PATH: process.env.PATH ?? "", HOME: tmpdir(), USER: "ada" };
 
 async function exec(command: readonly string[], env: Record<string, string> = {}): Promise<Done> {
   const child = Bun.spawn([...command], {

@@ -70,6 +70,21 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("../commands/replay.ts"),
   },
   {
+    name: "password",
+    group: "Daemon",
+    summary: "make the password of the dashboard's login",
+    details: [
+      "Asks for it at a terminal, or takes the first line of standard input, and prints its hash (argon2id).",
+      "A new FILE is 0600; one that is there keeps its owner and group.",
+    ],
+    options: [
+      { name: "file", value: "FILE", help: "write the hash to FILE, for dashboard.password_file", complete: "file" },
+      { name: "generate", help: "make one by chance, and print it before the hash" },
+    ],
+    examples: ["sudo anomaly-detector password --generate --file /etc/anomaly-detector/dashboard.hash"],
+    load: () => import("../commands/password.ts"),
+  },
+  {
     name: "status",
     group: "Bans",
     summary: "how the running daemon sees the site now",
@@ -151,6 +166,14 @@ export const COMMANDS: readonly Command[] = [
     ],
     options: [JSON_OUT, CONFIG, SOCKET],
     load: () => import("../commands/arm.ts"),
+  },
+  {
+    name: "reconcile",
+    group: "Bans",
+    summary: "compare the firewall with the bans and mend it, now",
+    details: ["The daemon does so by itself, too: every firewall.reconcile_every."],
+    options: [JSON_OUT, CONFIG, SOCKET],
+    load: () => import("../commands/reconcile.ts"),
   },
   {
     name: "version",

@@ -1,5 +1,6 @@
 /** The scripts, run by the shells they are for. */
 import { describe, expect, test } from "bun:test";
+import { tmpdir } from "node:os";
 import { COMMANDS } from "./commands.ts";
 import { completions, SHELLS } from "./completions.ts";
 
@@ -9,7 +10,7 @@ function shell(name: string, ...args: string[]) {
   const done = Bun.spawnSync([name, ...args], {
     stdin: null,
     timeout: 10_000,
-    env: { PATH: process.env.PATH, HOME: "/nonexistent" },
+    env: { PATH: process.env.PATH, HOME: tmpdir() },
   });
   return { code: done.exitCode, out: done.stdout.toString(), err: done.stderr.toString() };
 }

@@ -133,7 +133,7 @@ describe("slack", () => {
   });
 
   test("fails on a file it cannot use", async () => {
-    expect((await check("slack", { slack: { webhook_file: "/nonexistent" } })).level).toBe("FAIL");
+    expect((await check("slack", { slack: { webhook_file: "/no/such/directory" } })).level).toBe("FAIL");
   });
 });
 

@@ -37,13 +37,18 @@ export function parseRoutes6(text: string): Route[] {
 }
 
 /** Local IPv4 addresses of /proc/net/fib_trie: a leaf line "|-- 192.0.2.2", then its "/32 host LOCAL". */
-export function parseLocalV4(text: string): Ip[] {
+export const parseLocalV4 = (text: string): Ip[] => parseLeaves(text, "/32 host LOCAL");
+
+/** Broadcast addresses of the host's own networks, likewise. */
+export const parseBroadcastV4 = (text: string): Ip[] => parseLeaves(text, "/32 link BROADCAST");
+
+function parseLeaves(text: string, kind: string): Ip[] {
   const found = new Set<Ip>();
   let leaf: Ip | null = null;
   for (const line of text.split("\n")) {
     const name = /\|-- (\S+)/.exec(line);
     if (name) leaf = parseIp(name[1]!);
-    else if (leaf !== null && line.includes("/32 host LOCAL")) found.add(leaf);
+    else if (leaf !== null && line.includes(kind)) found.add(leaf);
   }
   return [...found];
 }

@@ -38,7 +38,7 @@ describe("createHostSampler", () => {
   });
 
   test("what cannot be read is zero", () => {
-    expect(createHostSampler("/nonexistent").sample(0)).toEqual({
+    expect(createHostSampler("/no/such/directory").sample(0)).toEqual({
       cpu: 0,
       processCpu: 0,
       cpus: 0,

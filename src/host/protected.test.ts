@@ -15,11 +15,26 @@ const texts = (list: readonly Protected[], why: Protected["why"]) =>
     .sort();
 
 describe("readProtected", () => {
-  const list = readProtected(join(fixtures, "proc"), [22], "/nonexistent");
+  const list = readProtected(join(fixtures, "proc"), [22], "/no/such/directory");
 
   test.each<[Protected["why"], string[]]>([
     ["loopback", ["127.0.0.0/8", "::1"]],
-    ["not a client", ["0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::", "fe80::/10", "ff00::/8"]],
+    // Of its own networks, the broadcast addresses.
+    [
+      "not a client",
+      [
+        "0.0.0.0/8",
+        "169.254.0.0/16",
+        "224.0.0.0/3",
+        "::",
+        "fe80::/10",
+        "ff00::/8",
+        "127.255.255.255",
+        "172.17.255.255",
+        "172.18.255.255",
+        "198.18.255.255",
+      ],
+    ],
     ["default gateway", ["198.18.0.1", "fe80::1"]],
     // .1 is the gateway Docker hands out, .2 the address the bridge really has.
     ["docker bridge", ["172.17.0.1", "172.18.0.1", "172.18.0.2", "fd00:d::1", "fd00:d::2"]],
@@ -41,7 +56,7 @@ describe("readProtected", () => {
   });
 
   test("without any file the fixed ranges remain", () => {
-    const bare = readProtected("/nonexistent", [22], "/nonexistent");
+    const bare = readProtected("/no/such/directory", [22], "/nonexistent");
     expect(new Set(bare.map((held) => held.why))).toEqual(new Set(["loopback", "not a client"]));
   });
 
@@ -102,7 +117,7 @@ describe("sshd", () => {
   });
 
   test("22 when nothing is said", () => {
-    expect(readSshPorts("/nonexistent")).toEqual([22]);
+    expect(readSshPorts("/no/such/directory")).toEqual([22]);
   });
 
   test("keywords in any case, with blanks or =, quoted values", () => {
@@ -115,7 +130,7 @@ describe("sshd", () => {
 
   test("sessions without a remote host are not clients; no directory is not an empty one", () => {
     expect([...(readSshClients(join(fixtures, "sessions")) ?? [])] as string[]).toEqual(["198.18.0.77"]);
-    expect(readSshClients("/nonexistent")).toBeNull();
+    expect(readSshClients("/no/such/directory")).toBeNull();
   });
 });
 
@@ -141,7 +156,7 @@ test.skipIf(whyNoNamespaces() !== "")(
       await host.run("ip", "addr", "add", "172.17.0.1/16", "dev", "docker0");
       await host.run("ip", "link", "set", "docker0", "up");
       const program = `import { readProtected } from ${JSON.stringify(join(import.meta.dir, "protected.ts"))};
-      console.log(JSON.stringify(readProtected("/proc", [22], "/nonexistent")));`;
+      console.log(JSON.stringify(readProtected("/proc", [22], "/no/such/directory")));`;
       const child = Bun.spawn([...host.enter, process.execPath, "-e", program], { stdout: "pipe" });
       const list = JSON.parse(await child.stdout.text()) as Protected[];
       expect(texts(list, "default gateway")).toEqual(["198.18.40.2", "2001:db8:18:40::2"]);

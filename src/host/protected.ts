@@ -1,7 +1,15 @@
 import { readFileSync } from "node:fs";
 import { overlaps, parseRange, type Range } from "../net/cidr.ts";
 import type { Ip } from "../net/ip.ts";
-import { parseLocalV4, parseLocalV6, parsePeers, parseRoutes, parseRoutes6, type Route } from "./netfiles.ts";
+import {
+  parseBroadcastV4,
+  parseLocalV4,
+  parseLocalV6,
+  parsePeers,
+  parseRoutes,
+  parseRoutes6,
+  type Route,
+} from "./netfiles.ts";
 import { readSshClients } from "./ssh.ts";
 
 /** A range that must never be banned, and why. */
@@ -73,6 +81,7 @@ function protectedRanges(
   const found: (readonly [string | Range, Protected["why"]])[] = [
     ...FIXED,
     ...bridges.flatMap((route) => firstHost(route)).map((range) => [range, "docker bridge"] as const),
+    ...parseBroadcastV4(files.fibTrie).map((address) => [address, "not a client"] as const),
     ...own.map((address) => [address, isInside(address, bridges) ? "docker bridge" : "own address"] as const),
     ...routes.flatMap((route) => defaultGateway(route)).map((address) => [address, "default gateway"] as const),
     ...peers.filter((peer) => sshClients?.has(peer) ?? true).map((peer) => [peer, "ssh peer"] as const),
