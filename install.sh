@@ -16,10 +16,10 @@ THIS_VERSION=dev  # and this
 NAME=anomaly-detector
 BINARY=/usr/local/bin/$NAME ETC=/etc/$NAME STATE=/var/lib/$NAME LOGS=/var/log/$NAME SHARE=/usr/local/share/$NAME
 OPT=/opt/$NAME NGINX_LOGS=/var/log/hng-nginx UNITS=/etc/systemd/system RUN_LOG=/var/log/$NAME-install.log
-CONFIG=$ETC/$NAME.yaml WEBHOOK=$ETC/credentials/webhook HEALTH_SECONDS=30
+CONFIG=$ETC/$NAME.yaml WEBHOOK=$ETC/credentials/webhook HASH=$ETC/dashboard.hash PASSWORD=$ETC/dashboard.password HEALTH_SECONDS=30
 # Docker before 27 only keeps IPv6 clients of published ports apart with this.
 DAEMON_JSON='{ "experimental": true, "ip6tables": true }'
-dry='' action=install stack=yes only='' wanted=${ANOMALY_DETECTOR_VERSION:-} from='' webhook='' allow=''
+dry='' action=install stack=yes only='' wanted=${ANOMALY_DETECTOR_VERSION:-} from='' webhook='' allow='' public=''
 channel=${ANOMALY_DETECTOR_CHANNEL:-stable} tmp='' log=/dev/null stage='' sum='' unproven='' restart='' changes=0 was_active='' new_docker=''
 
 usage() {
@@ -30,7 +30,7 @@ usage: install.sh [options]
   --no-stack                 no nginx and Nextcloud in compose
   --allow CIDR               never ban this address or range; may be given several times (first install)
   --slack-webhook-file FILE  file whose only line is the Slack webhook URL
-  --public-dashboard         serve the dashboard on every address, with a login
+  --public-dashboard         serve the dashboard on every address, with a login (first install)
   --from FILE                install this archive; SHA256SUMS and SHA256SUMS.sig lie beside it
   --version [VERSION]        install that version; alone: print the installer's own
   --channel NAME             stable (default) or another that is published
@@ -58,8 +58,8 @@ parse() {
       --no-stack) stack='' ;;
       --uninstall) [ "$action" = purge ] || action=uninstall ;;
       --purge) action=purge ;;
+      --public-dashboard) public=yes ;;
       --non-interactive) ;;
-      --public-dashboard) die 2 "--public-dashboard: this release's dashboard has no login, so it is served on loopback only; use ssh -L 8080:127.0.0.1:8080 instead" ;;
       --slack-webhook-file) webhook=$2; shift ;;
       --from) from=$2; shift ;;
       --allow) is_source "$2" || die 2 "--allow $2: not an address or CIDR"; allow="$allow $2"; shift ;;
@@ -76,8 +76,7 @@ parse() {
 is_source() { printf '%s' "$1" | grep -Eq '^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)(/[1-9][0-9]{0,2})?$'; }
 
 finish() {
-  code=$?
-  trap - EXIT; set +e
+  code=$?; trap - EXIT; set +e
   [ -z "$unproven" ] || { roll_back; code=5; }
   [ -z "$tmp" ] || rm -rf "$tmp"
   exit "$code"
@@ -88,8 +87,7 @@ preflight() {
   [ "$(id -u)" = 0 ] || die 1 "needs root: run it with sudo"
   case $(uname -s)-$(uname -m) in Linux-x86_64) arch=x64 ;; Linux-aarch64) arch=arm64 ;; *) die 3 "there is no build for $(uname -sm): Linux on x86_64 or aarch64 only" ;; esac
   getconf GNU_LIBC_VERSION >/dev/null 2>&1 || die 3 "needs glibc, this is musl or another: use Debian or Ubuntu"
-  systemd='' systemd_version=0
-  if [ -d /run/systemd/system ]; then systemd=yes systemd_version=$(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p'); fi
+  systemd='' systemd_version=0; if [ -d /run/systemd/system ]; then systemd=yes systemd_version=$(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p'); fi
   [ -z "$systemd" ] || [ "$systemd_version" -ge 250 ] || die 3 "needs systemd 250 or newer (Debian 12, Ubuntu 24.04); this is $systemd_version"
   upgrade=''; [ ! -x "$BINARY" ] || upgrade=yes
 }
@@ -109,9 +107,8 @@ survey() {
   ! ufw status 2>/dev/null | grep -q '^Status: active' || note "ufw is active: our rules stand before its own; nothing to do"
   ! active firewalld || note "firewalld is active: its reload drops our rules; they are back within 30 s"
   ! docker ps --format '{{.Ports}}' 2>/dev/null | grep -q -- '->' || note "Docker publishes ports: bans act before Docker (raw/PREROUTING), so they hold there too"
-  if iptables -V 2>/dev/null | grep -q nf_tables && iptables-legacy-save 2>/dev/null | grep -q '^-A'; then
+  ! iptables -V 2>/dev/null | grep -q nf_tables || ! iptables-legacy-save 2>/dev/null | grep -q '^-A' ||
     note "rules of iptables-legacy and iptables-nft are mixed: update-alternatives --config iptables chooses one"
-  fi
   if [ -n "$stack" ] && [ ! -e "$OPT/docker-compose.yml" ] && listener 80; then die 1 "port 80 is in use by $holder: stop it, or protect it with --detector-only"; fi
   port=8080
   while [ ! -e "$CONFIG" ] && [ $port -lt 8099 ] && listener $port; do note "port $port is in use by $holder: the dashboard takes $((port + 1))"; port=$((port + 1)); done
@@ -206,10 +203,11 @@ prove() { # Does the new binary run, and does it understand the configuration?
 }
 refuse() { [ -n "$upgrade" ] || die 1 "$*"; die 5 "$*: the installed one stays as it is"; }
 make_config() {
-  list='' hook=''; [ -z "$webhook" ] || hook="s|^  # webhook_file: .*|  webhook_file: $WEBHOOK|"
+  list='' hook='' login='' host=127.0.0.1; [ -z "$webhook" ] || hook="s|^  # webhook_file: .*|  webhook_file: $WEBHOOK|"
+  [ -z "$public" ] || { host=0.0.0.0; login="s|^  # password_file: .*|  password_file: $HASH|"; }
   for a in $(ssh_client) $allow; do if is_source "$a"; then list="$list${list:+, }\"$a\""; fi; done
   sed -e "s|^  path: /var/log/nginx/hng-access.log\$|  path: $logfile|" -e "s|^allowlist: \[\]\$|allowlist: [$list]|" \
-    -e "s|^  listen: 127.0.0.1:8080\$|  listen: 127.0.0.1:$port|" -e "$hook" "$stage/config/$NAME.yaml" >"$tmp/config.yaml"
+    -e "s|^  listen: 127.0.0.1:8080\$|  listen: $host:$port|" -e "$hook" -e "$login" "$stage/config/$NAME.yaml" >"$tmp/config.yaml"
 }
 
 # ---- changes ----
@@ -259,7 +257,7 @@ install_detector() {
   if [ -n "$webhook" ] && put "$webhook" "$WEBHOOK" 640 $NAME; then restart=yes; fi
   if [ -n "$stage" ]; then
     if put "$program" "$BINARY" 755; then restart=yes; fi
-    if [ ! -e "$CONFIG" ]; then put "$tmp/config.yaml" "$CONFIG" 640 $NAME || :
+    if [ ! -e "$CONFIG" ]; then [ -z "$public" ] || make_login; put "$tmp/config.yaml" "$CONFIG" 640 $NAME || :
     elif ! cmp -s "$stage/config/$NAME.yaml" "$SHARE/$NAME.yaml"; then put "$stage/config/$NAME.yaml" "$CONFIG.new" 640 $NAME || :; fi
     if [ -n "$systemd" ]; then
       if put "$stage/systemd/$NAME.service" "$UNITS/$NAME.service" 644; then restart=yes; fi
@@ -275,6 +273,11 @@ install_detector() {
   for a in $allow; do
     [ -n "$dry" ] || grep -Fq "$a" "$CONFIG" || note "--allow $a: $CONFIG is yours by now; add it to allowlist there, then systemctl reload $NAME"
   done
+  [ -z "$public" ] || [ -n "$dry" ] || grep -q '^  password_file:' "$CONFIG" || note "--public-dashboard: $CONFIG is yours by now; $SHARE/operations.md says what to set there"
+}
+make_login() { # The password is for root, its hash for the service.
+  "$program" password --generate --file "$tmp/hash" >"$tmp/password" 2>>"$log" || die 1 "cannot make a password: see $log"
+  put "$tmp/password" "$PASSWORD" 600 || :; put "$tmp/hash" "$HASH" 640 $NAME || :
 }
 start() {
   [ -n "$systemd" ] || { say "no systemd here: only the program was installed. Run it: $BINARY run --config $CONFIG"; return 0; }
@@ -300,21 +303,16 @@ remember() { # What was installed, so that the next run can tell without fetchin
   [ -n "$stage" ] && [ -n "$sum" ] && [ -n "$systemd" ] || return 0
   find "$BINARY" "$SHARE" "$UNITS/$NAME.service" "$UNITS/$NAME-gave-up.service" -type f ! -name packages ! -name release ! -name files.sha256 | sort | xargs sha256sum >"$tmp/files"
   printf '%s\n' "$sum" >"$tmp/release"
-  put "$tmp/release" "$SHARE/release" 644 >/dev/null || :
-  put "$tmp/files" "$SHARE/files.sha256" 644 >/dev/null || :
+  put "$tmp/release" "$SHARE/release" 644 >/dev/null || :; put "$tmp/files" "$SHARE/files.sha256" 644 >/dev/null || :
 }
 
 # ---- nginx and Nextcloud in compose ----
 compose() { if docker compose version >/dev/null 2>&1; then (cd $OPT && docker compose "$@"); else (cd $OPT && docker-compose "$@"); fi; }
 install_stack() {
   [ -n "$systemd" ] || die 3 "the stack needs systemd for Docker: use --no-stack"
-  if ! has docker; then
-    set -- docker.io; [ ! -d /sys/module/apparmor ] || set -- "$@" apparmor
-    packages "$@"; new_docker=yes
-  fi
-  if ! has docker-compose && ! docker compose version >/dev/null 2>&1; then
+  has docker || { set -- docker.io; [ ! -d /sys/module/apparmor ] || set -- "$@" apparmor; packages "$@"; new_docker=yes; }
+  has docker-compose || docker compose version >/dev/null 2>&1 ||
     if apt-cache show docker-compose-v2 >/dev/null 2>&1; then packages docker-compose-v2; else packages docker-compose; fi
-  fi
   if [ -n "$new_docker" ] && [ ! -e /etc/docker/daemon.json ]; then
     printf '%s\n' "$DAEMON_JSON" >"$tmp/daemon.json"
     directory /etc/docker 755 root root; put "$tmp/daemon.json" /etc/docker/daemon.json 644 || :
@@ -377,9 +375,11 @@ remove() {
   fi
 }
 next_steps() {
-  at=$(sed -n 's/^  listen: *\(127[0-9.]*:[0-9]*\).*/\1/p' "$CONFIG" 2>/dev/null | head -n 1); at=${at:-127.0.0.1:8080}
+  at=$(sed -n 's/^  listen: *\([0-9.]*:[0-9]*\).*/\1/p' "$CONFIG" 2>/dev/null | head -n 1)
+  look="ssh -L 8080:${at:=127.0.0.1:8080} ${SUDO_USER:-root}@$(hostname -f 2>/dev/null || hostname)   then open http://127.0.0.1:8080"
+  [ "${at%:*}" != 0.0.0.0 ] || look="http://THIS-HOST:${at##*:}/  the dashboard, in plain http (TLS: $SHARE/operations.md); its password is in $PASSWORD, readable by root"
   say "$NAME $("$BINARY" version | cut -d' ' -f2) is running, and learning what is normal here. Next:
-  ssh -L 8080:$at ${SUDO_USER:-root}@$(hostname -f 2>/dev/null || hostname)   then open http://127.0.0.1:8080
+  $look
   $NAME status                     what it sees; $NAME check: what could be better
   sudoedit $CONFIG   then: sudo systemctl reload $NAME"
   [ ! -e "$OPT/.env" ] || [ -z "$stack" ] || say "  Nextcloud: http://THIS-HOST/ as admin; its password is in $OPT/.env (readable by root)"

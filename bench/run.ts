@@ -25,6 +25,11 @@ try {
       file: join(directory, "b.log"),
       args: ["--sources", "100000", "--rate", "20000"],
     },
+    {
+      name: "1,170,000 sources in one minute, 200,000 of them kept (max_sources)",
+      file: join(directory, "c.log"),
+      args: ["--sources", "1500000", "--rate", "50000", "--lines", "3000000"],
+    },
   ];
   for (const { file, args } of logs) bun("gen-log.ts", file, ...args);
   console.log("parse, 10,000 sources");

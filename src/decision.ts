@@ -114,7 +114,24 @@ export type Alert =
       readonly limit: number;
     }
   /** A banned source's requests still reach the log. */
-  | { readonly type: "ban-ineffective"; readonly ban: Ban; readonly requests: number; readonly sinceBanMs: number };
+  | { readonly type: "ban-ineffective"; readonly ban: Ban; readonly requests: number; readonly sinceBanMs: number }
+  /** The kernel did not hold what the ledger says (a flush, another hand, a firewall restart); now it does again. */
+  | {
+      readonly type: "firewall-mended";
+      /** Bans put back, and entries taken out that nobody here made. */
+      readonly added: number;
+      readonly removed: number;
+      /** Tables in which our chain or the hook into it was not as it must be. */
+      readonly hooks: number;
+    }
+  /** The log grows faster than it is read: every verdict comes late. */
+  | {
+      readonly type: "log-lag";
+      readonly state: "behind" | "caught-up";
+      readonly unreadBytes: number;
+      /** Age of the newest line read. */
+      readonly behindMs: number;
+    };
 
 export type Decision =
   | { readonly kind: "ban"; readonly at: EpochMs; readonly ban: Ban }

@@ -136,6 +136,7 @@ describe("slack", () => {
     ["nothing to say so far", { lastSentAt: null }, "ok", "nothing sent yet"],
     ["some on their way", { queued: 3 }, "ok", "3 queued"],
     ["no answer", { state: "retrying" as const, queued: 4 }, "warn", "4 waiting"],
+    ["unusable", { state: "unusable" as const, lastError: "/etc/hook does not exist" }, "warn", "webhook unusable"],
     ["revoked", { state: "gone" as const, lastError: "404 no_service" }, "warn", "webhook revoked"],
   ] as const)("%s", (_, over, level, short) => {
     expect(check("slack", over)).toMatchObject({ level, short });

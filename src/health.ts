@@ -1,10 +1,17 @@
 /** Whether each part of the system is well, in words with the mend. [pure] */
+import { LAG_BYTES } from "./lag.ts";
 import type { HealthCheck, LogStatus } from "./status.ts";
 
 export interface HealthInput {
   readonly now: number;
   readonly startedAt: number;
-  readonly log: LogStatus & { readonly lastError?: string | null | undefined };
+  readonly log: LogStatus & {
+    readonly lastError?: string | null | undefined;
+    /** It has been growing faster than it is read. */
+    readonly isBehind?: boolean;
+    /** How far the times we show are ahead of the wall clock, which was set back. */
+    readonly aheadMs?: number;
+  };
   readonly firewall: {
     readonly backend: string;
     readonly hooks: readonly string[];
@@ -14,7 +21,7 @@ export interface HealthInput {
     readonly reconcileError: string | null;
   };
   readonly slack: {
-    readonly state: "ok" | "retrying" | "gone" | "off";
+    readonly state: "ok" | "retrying" | "gone" | "unusable" | "off";
     readonly queued: number;
     readonly lastError: string | null;
     readonly lastSentAt: number | null;
@@ -26,8 +33,8 @@ export interface HealthInput {
   };
 }
 
-/** More unread log than this is a lag worth a warning: some ten thousand lines. */
-const LAG_BYTES = 4 * 1024 * 1024;
+/** Steps back below this are what NTP does, and are soon made up for. */
+const AHEAD_SECONDS = 60;
 /** A log that stays absent this long after the start is no race with nginx any more. */
 const PATIENCE_MS = 30_000;
 
@@ -56,15 +63,24 @@ function logHealth({ now, startedAt, log }: HealthInput): HealthCheck {
       detail: `${failures} of ${log.lines} lines cannot be read; check nginx's log_format (nginx/ has one that fits)`,
     };
   }
-  if (log.unreadBytes > LAG_BYTES) {
+  const age = log.newestAt === null ? null : Math.max(0, now - log.newestAt) / 1000;
+  if (log.unreadBytes > LAG_BYTES || log.isBehind) {
     return {
       name,
       level: "warn",
       short: `${(log.unreadBytes / 1e6).toFixed(1)} MB behind`,
-      detail: "the log grows faster than it is read",
+      detail: `the log grows faster than it is read${age === null ? "" : `; the newest line read is ${spanText(age)} old`}`,
     };
   }
-  const age = log.newestAt === null ? null : Math.max(0, now - log.newestAt) / 1000;
+  const ahead = (log.aheadMs ?? 0) / 1000;
+  if (ahead > AHEAD_SECONDS) {
+    return {
+      name,
+      level: "warn",
+      short: `clock ${spanText(ahead)} ahead`,
+      detail: `the host's clock was set back; the times shown here are ${spanText(ahead)} ahead of it, and give a tenth of the time back until they agree`,
+    };
+  }
   return {
     name,
     level: "ok",
@@ -117,6 +133,13 @@ function slackHealth({ slack }: HealthInput): HealthCheck {
         level: "warn",
         short: "webhook revoked",
         detail: `${slack.lastError ?? "Slack refuses the webhook"}; put a new URL into slack.webhook_file and reload`,
+      };
+    case "unusable":
+      return {
+        name,
+        level: "warn",
+        short: "webhook unusable",
+        detail: `${slack.lastError ?? "the webhook cannot be read"}; then reload. Messages wait`,
       };
     case "retrying":
       return {

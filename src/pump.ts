@@ -25,6 +25,8 @@ export interface PumpOptions {
    * the next line; otherwise one mad date would make every line after it late.
    */
   readonly confirmJumpsOverMs?: number | undefined;
+  /** How far our time is ahead of the clock that dates the lines (SteadyClock); their dates are moved by as much. */
+  readonly aheadMs?: (() => number) | undefined;
 }
 
 export class Pump {
@@ -69,7 +71,9 @@ export class Pump {
   }
 
   readonly #sink = {
-    record: (record: AccessRecord): void => {
+    record: (read: AccessRecord): void => {
+      const aheadMs = this.options.aheadMs?.() ?? 0;
+      const record = aheadMs === 0 ? read : { ...read, at: read.at + aheadMs };
       this.#records++;
       this.#newestAt = record.at;
       this.options.onRecord?.(record);

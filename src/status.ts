@@ -163,6 +163,8 @@ export interface SystemStatus {
     readonly droppedPackets: number;
     readonly droppedBytes: number;
     readonly droppedBySource: Readonly<Record<string, number>>;
+    /** Bans put back, foreign entries taken out and tables restored by reconcile since the start. */
+    readonly mended: number;
   };
   readonly slack: {
     readonly configured: boolean;

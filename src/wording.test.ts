@@ -103,6 +103,22 @@ describe("alertText", () => {
       { type: "ban-ineffective" as const, ban: ban({ source: source("2001:db8::/64") }), requests: 7, sinceBanMs: 1 },
       "ban ineffective: 7 requests of 2001:db8::/64 reached the log after its ban",
     ],
+    [
+      { type: "firewall-mended" as const, added: 3, removed: 1, hooks: 2 },
+      "firewall mended: 3 bans put back, 1 foreign entry removed, 2 tables' chain or hook restored",
+    ],
+    [
+      { type: "firewall-mended" as const, added: 1, removed: 0, hooks: 1 },
+      "firewall mended: 1 ban put back, 1 table's chain or hook restored",
+    ],
+    [
+      { type: "log-lag" as const, state: "behind" as const, unreadBytes: 12_340_000, behindMs: 40_400 },
+      "the log grows faster than it is read: 12.3 MB unread, 40s behind",
+    ],
+    [
+      { type: "log-lag" as const, state: "caught-up" as const, unreadBytes: 0, behindMs: 0 },
+      "the log is read in time again",
+    ],
   ])("%#", (alert, text) => {
     expect(alertText(alert)).toBe(text);
   });

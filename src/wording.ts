@@ -1,6 +1,6 @@
 /** How numbers and causes read in words: one wording for audit, Slack, dashboard and command line. [pure] */
 import { formatDuration } from "./config/duration.ts";
-import type { Ban, BaselineSnapshot, Decision, Evidence } from "./decision.ts";
+import type { Alert, Ban, BaselineSnapshot, Decision, Evidence } from "./decision.ts";
 
 /** "2026-04-25T12:00:00Z": UTC, whole seconds, the fraction dropped. */
 export function timeText(at: number): string {
@@ -107,8 +107,19 @@ export function ordinal(n: number): string {
   return `${n}${tail}`;
 }
 
+/** "3 bans put back, 1 foreign entry removed, chain or hook restored in 2 tables" */
+function mendedText({ added, removed, hooks }: Extract<Alert, { type: "firewall-mended" }>): string {
+  const counted = (count: number, one: string, many: string) =>
+    count === 0 ? [] : [`${count} ${count === 1 ? one : many}`];
+  return [
+    ...counted(added, "ban put back", "bans put back"),
+    ...counted(removed, "foreign entry removed", "foreign entries removed"),
+    ...counted(hooks, "table's chain or hook restored", "tables' chain or hook restored"),
+  ].join(", ");
+}
+
 /** One plain line for an alert. */
-export function alertText(alert: Extract<Decision, { kind: "alert" }>["alert"]): string {
+export function alertText(alert: Alert): string {
   switch (alert.type) {
     case "global-anomaly":
       return alert.state === "resolved"
@@ -120,6 +131,12 @@ export function alertText(alert: Extract<Decision, { kind: "alert" }>["alert"]):
         : "circuit breaker closed: single sources are banned again";
     case "ban-ineffective":
       return `ban ineffective: ${alert.requests} requests of ${alert.ban.source} reached the log after its ban`;
+    case "firewall-mended":
+      return `firewall mended: ${mendedText(alert)}`;
+    case "log-lag":
+      return alert.state === "behind"
+        ? `the log grows faster than it is read: ${(alert.unreadBytes / 1e6).toFixed(1)} MB unread, ${lengthText(alert.behindMs)} behind`
+        : "the log is read in time again";
     default:
       return alert satisfies never;
   }

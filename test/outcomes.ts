@@ -208,6 +208,18 @@ const anyAlert: fc.Arbitrary<Alert> = fc.oneof(
     requests: fc.nat(),
     sinceBanMs: fc.nat(),
   }),
+  fc.record({
+    type: fc.constant("firewall-mended" as const),
+    added: fc.nat(),
+    removed: fc.nat(),
+    hooks: fc.nat({ max: 6 }),
+  }),
+  fc.record({
+    type: fc.constant("log-lag" as const),
+    state: fc.constantFrom("behind" as const, "caught-up" as const),
+    unreadBytes: fc.nat(),
+    behindMs: fc.nat(),
+  }),
 );
 
 const anyDecision: fc.Arbitrary<Decision> = fc.oneof(

@@ -4,30 +4,37 @@
  */
 (() => {
   const stale = document.getElementById("stale");
+  const signIn = Object.assign(document.createElement("a"), { href: "/login", textContent: "Sign in" });
   let answeredAt = performance.now();
   let missed = 0;
+  let isSignedOut = false;
 
   function answered() {
     answeredAt = performance.now();
     missed = 0;
+    isSignedOut = false;
     show();
   }
 
-  function lost() {
+  function lost(event) {
     missed += 1;
+    isSignedOut = event.detail.ctx?.response?.status === 401;
     show();
   }
 
   function show() {
-    const isStale = missed >= 2;
+    const isStale = missed >= 2 || isSignedOut;
     document.documentElement.toggleAttribute("data-stale", isStale);
+    document.documentElement.toggleAttribute("data-signed-out", isSignedOut);
     stale.hidden = !isStale;
     const seconds = Math.round((performance.now() - answeredAt) / 1000);
     const since = document.getElementById("updated")?.textContent ?? "earlier";
-    const text = isStale
-      ? `No answer for ${seconds} s; figures are from ${since}. Bans already in the kernel stay in force. Trying again every 3 s.`
-      : "";
-    if (stale.textContent !== text) stale.textContent = text;
+    const text = isSignedOut
+      ? `You are signed out; figures are from ${since}. `
+      : isStale
+        ? `No answer for ${seconds} s; figures are from ${since}. Bans already in the kernel stay in force. Trying again every 3 s.`
+        : "";
+    if (stale.firstChild?.data !== text) stale.replaceChildren(text, ...(isSignedOut ? [signIn] : []));
   }
 
   document.addEventListener("htmx:before:request", (event) => {

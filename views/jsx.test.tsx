@@ -97,6 +97,8 @@ describe("what throws", () => {
     ["a backslash URL", "a", { href: "/\\evil.example" }, ""],
     ["a foreign URL", "a", { href: "https://evil.example" }, ""],
     ["a foreign htmx URL", "div", { "hx-get": "//evil.example" }, ""],
+    ["a form that posts elsewhere", "form", { action: "https://evil.example" }, ""],
+    ["a button that posts elsewhere", "button", { formaction: "/x" }, ""],
     ["inline script", "script", null, "alert(1)"],
     ["inline style", "style", null, "*{}"],
     ["an unknown tag", "iframe", null, ""],

@@ -23,8 +23,9 @@ export type Child = Raw | string | number | boolean | null | undefined | readonl
 type Value = string | number | boolean | undefined;
 
 const TAGS = [
-  ...["a", "b", "bdi", "body", "caption", "code", "dd", "details", "div", "dl", "dt", "figure", "footer", "h1", "h2"],
-  ...["h3", "head", "header", "html", "li", "link", "main", "meta", "nav", "ol", "p", "script", "section", "small"],
+  ...["a", "b", "bdi", "body", "button", "caption", "code", "dd", "details", "div", "dl", "dt", "figure", "footer"],
+  ...["form", "h1", "h2", "h3", "head", "header", "html", "input", "label", "li", "link", "main", "meta", "nav", "ol"],
+  ...["p", "script", "section", "small"],
   ...["span", "style", "summary", "table", "tbody", "td", "th", "thead", "time", "title", "tr", "ul"],
   ...["circle", "clipPath", "defs", "g", "line", "path", "rect", "svg", "text", "tspan"],
 ] as const;
@@ -32,6 +33,7 @@ const TAGS = [
 const ATTRIBUTES = [
   ...["charset", "class", "colspan", "content", "datetime", "defer", "hidden", "href", "id", "lang", "media", "name"],
   ...["open", "rel", "role", "scope", "src", "tabindex", "title", "type"],
+  ...["action", "autocomplete", "autofocus", "form", "maxlength", "method", "required", "value"],
   ...["clip-path", "cx", "cy", "d", "dx", "dy", "fill", "height", "opacity", "overflow", "preserveAspectRatio", "r"],
   ...["rx", "stroke", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "stroke-width", "text-anchor"],
   ...["transform", "viewBox", "width", "x", "x1", "x2", "y", "y1", "y2"],
@@ -81,7 +83,7 @@ const KNOWN_ATTRIBUTES: ReadonlySet<string> = new Set(ATTRIBUTES);
 const PREFIXED = /^(?:aria|data|hx)-[a-z0-9]+(?:-[a-z0-9]+)*$/;
 /** hx-on runs script and hx-vals, hx-headers and the like may; plain requests and their options do not. */
 const HTMX_ALLOWED = /^hx-(?:get|trigger|swap|target|config|sync|select)$/;
-const URL_ATTRIBUTES: ReadonlySet<string> = new Set(["href", "src", "hx-get"]);
+const URL_ATTRIBUTES: ReadonlySet<string> = new Set(["href", "src", "hx-get", "action"]);
 /** A fragment, a query or an absolute path of this site: no scheme, no "//host", no "/\host". */
 const OWN_URL = /^(?:#|\?|\/(?![/\\]))[^\s\\]*$/;
 

@@ -25,7 +25,8 @@ const HTMX_CONFIG = JSON.stringify({
   history: false,
 });
 
-export function renderPage(model: DashboardModel, assets: AssetUrls): string {
+/** `signOut` is the token of the sign-out form; null where there is no login. */
+export function renderPage(model: DashboardModel, assets: AssetUrls, signOut: string | null = null): string {
   const page = (
     <html lang="en">
       <head>
@@ -43,6 +44,11 @@ export function renderPage(model: DashboardModel, assets: AssetUrls): string {
         <a class="skip" href="#main">
           Skip to content
         </a>
+        {signOut === null ? null : (
+          <form id="sign-out" method="post" action="/logout">
+            <input type="hidden" name="token" value={signOut} />
+          </form>
+        )}
         <div class="banner warn stale" id="stale" role="status" hidden={true} />
         <div
           id="live"
@@ -52,7 +58,7 @@ export function renderPage(model: DashboardModel, assets: AssetUrls): string {
           hx-config="timeout:2000"
           hx-sync="this:drop"
         >
-          <Live model={model} />
+          <Live model={model} canSignOut={signOut !== null} />
         </div>
       </body>
     </html>
@@ -60,14 +66,19 @@ export function renderPage(model: DashboardModel, assets: AssetUrls): string {
   return `<!doctype html>${page}`;
 }
 
-export function renderLive(model: DashboardModel): string {
-  return String(<Live model={model} />);
+export function renderLive(model: DashboardModel, canSignOut = false): string {
+  return String(<Live model={model} canSignOut={canSignOut} />);
 }
 
-function Live({ model }: { model: DashboardModel }): Raw {
+interface LiveProps {
+  readonly model: DashboardModel;
+  readonly canSignOut: boolean;
+}
+
+function Live({ model, canSignOut }: LiveProps): Raw {
   return (
     <div id="page">
-      <Top model={model} />
+      <Top model={model} canSignOut={canSignOut} />
       {model.banners.length > 0 ? (
         <section id="banners" aria-label="Notices">
           {model.banners.map((banner) => (
@@ -98,7 +109,7 @@ function Live({ model }: { model: DashboardModel }): Raw {
   );
 }
 
-function Top({ model }: { model: DashboardModel }): Raw {
+function Top({ model, canSignOut }: LiveProps): Raw {
   return (
     <header class="top">
       <a class="brand" href="/">
@@ -138,6 +149,11 @@ function Top({ model }: { model: DashboardModel }): Raw {
         <Shape shape="triangle" />
         No answer
       </span>
+      {canSignOut ? (
+        <button class="btn sm" type="submit" form="sign-out">
+          Sign out
+        </button>
+      ) : null}
     </header>
   );
 }

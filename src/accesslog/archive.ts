@@ -1,6 +1,6 @@
 /** Old logs, read from start to end: plain or gzip, or standard input. */
 import { createReadStream } from "node:fs";
-import { open, stat } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { pipeline, type Readable, Transform } from "node:stream";
 import { createGunzip } from "node:zlib";
 
@@ -29,12 +29,32 @@ export async function readArchive(
   onWindow: (buffer: Buffer, start: number, end: number) => void,
 ): Promise<void> {
   const windows = new LineWindows(maxLineBytes, progress, onWindow);
-  for await (const chunk of await bytesOf(path, progress)) windows.push(chunk as Buffer);
+  if (path === "-" || (await isGzip(path))) {
+    for await (const chunk of unpacked(path, progress)) windows.push(chunk as Buffer);
+  } else await readPlain(path, progress, windows);
   windows.end();
 }
 
-async function bytesOf(path: string, progress: ArchiveProgress): Promise<Readable> {
-  const zipped = path !== "-" && (await isGzip(path));
+/** Plain files are read into one buffer again and again: a stream makes a new one of a megabyte for each piece. */
+async function readPlain(path: string, progress: ArchiveProgress, windows: LineWindows): Promise<void> {
+  const file = await open(path, "r");
+  try {
+    const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    for (let count = await fill(file, buffer); count > 0; count = await fill(file, buffer)) {
+      progress.bytes += count;
+      windows.push(buffer.subarray(0, count));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function fill(file: FileHandle, buffer: Buffer): Promise<number> {
+  return (await file.read(buffer, 0, buffer.length, null)).bytesRead;
+}
+
+function unpacked(path: string, progress: ArchiveProgress): Readable {
+  const zipped = path !== "-";
   const raw = path === "-" ? process.stdin : createReadStream(path, { highWaterMark: CHUNK_BYTES });
   const counted = new Transform({
     transform(chunk: Buffer, _encoding, done) {

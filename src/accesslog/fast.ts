@@ -22,6 +22,7 @@ import type { AccessRecord, EpochMs } from "./record.ts";
 import { TimeReader } from "./time.ts";
 import { createRecord, type IpTable, isFiner, splitRequest } from "./values.ts";
 
+const NEWLINE = 10;
 const MINUS = 45;
 const DOT = 46;
 const SLASH = 47;
@@ -32,6 +33,8 @@ export class FastReader {
   readonly #strings = new StringTable(8192);
   readonly #time = new TimeReader();
   readonly #v4 = new V4Table();
+  /** Where the line after the one last read begins. */
+  next = 0;
 
   constructor(
     private readonly table: FieldTable,
@@ -43,7 +46,10 @@ export class FastReader {
     this.#layout = learnLayout(buffer, start, end, this.table) ?? this.#layout;
   }
 
-  /** The record of the line in bytes `start` to `end` (no newline), or null: ask the slow path. `view` is of `buffer`. */
+  /**
+   * The record of the line that begins at `start`, or null: ask the slow path. `end` is that of the window: no value and
+   * no literal can hold a newline, so there is no need to look for the line's own end first. `view` is of `buffer`.
+   */
   read(buffer: Buffer, view: DataView, start: number, end: number): AccessRecord | null {
     const layout = this.#layout;
     if (layout === null) return null;
@@ -127,8 +133,10 @@ export class FastReader {
           return null;
       }
     }
-    if (layout.tail.skip(buffer, view, p, end) !== end) return null;
+    p = layout.tail.skip(buffer, view, p, end);
+    if (p < 0 || (p < end && buffer[p] !== NEWLINE)) return null;
     if (source === null || at === null || status === 0) return null;
+    this.next = p + 1;
     return createRecord(at, source, method, path, status, bytes, userAgent, host, requestSeconds, peer);
   }
 
@@ -185,7 +193,7 @@ class V4Table {
   readonly #ips: (Ip | undefined)[];
 
   /** `slots` is a power of two. */
-  constructor(slots = 32_768) {
+  constructor(slots = 1 << 17) {
     this.#mask = slots - 1;
     this.#keys = new Uint32Array(slots);
     this.#ips = new Array(slots).fill(undefined);

@@ -66,17 +66,17 @@ class WindowParser implements LineParser {
     // Lines the fast path leaves are gathered, and read before the next one that it takes: order is kept.
     let slowFrom = start;
     for (let from = start; from < end; ) {
-      const to = lineEnd(buffer, from, end);
-      const record = this.#fast.read(buffer, view, from, to);
+      const record = this.#fast.read(buffer, view, from, end);
       if (record === null) {
+        const to = lineEnd(buffer, from, end);
         if (this.#misses++ >= MISSES_TO_RELEARN) this.#learn(buffer, from, to);
+        from = to + 1;
       } else {
         if (slowFrom < from) this.#parseSlowly(buffer, slowFrom, from, sink);
         this.#misses = 0;
-        slowFrom = to + 1;
+        slowFrom = from = this.#fast.next;
         sink.record(record);
       }
-      from = to + 1;
     }
     if (slowFrom < end) this.#parseSlowly(buffer, slowFrom, end, sink);
   }

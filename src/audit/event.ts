@@ -97,6 +97,9 @@ function alertFacts(alert: Alert): Facts {
       const { ban } = alert;
       return { ...common, ip: ban.source, ...measured(null), duration: banLengthMs(ban), banCount: ban.banCount };
     }
+    case "firewall-mended":
+    case "log-lag":
+      return { ...common, ip: null, ...measured(null), duration: null, banCount: null };
     default:
       return alert satisfies never;
   }

@@ -74,14 +74,15 @@ export const COMMANDS: readonly Command[] = [
     group: "Daemon",
     summary: "make the password of the dashboard's login",
     details: [
-      "Asks for it at a terminal, or takes the first line of standard input, and prints its hash (argon2id).",
+      "Asks for it at a terminal, or takes the first line of standard input, and prints its hash",
+      "(argon2id). Never an argument: every user of the machine can read those.",
       "A new FILE is 0600; one that is there keeps its owner and group.",
     ],
     options: [
       { name: "file", value: "FILE", help: "write the hash to FILE, for dashboard.password_file", complete: "file" },
       { name: "generate", help: "make one by chance, and print it before the hash" },
     ],
-    examples: ["sudo anomaly-detector password --generate --file /etc/anomaly-detector/dashboard.hash"],
+    examples: ["anomaly-detector password --generate --file /etc/anomaly-detector/dashboard.hash"],
     load: () => import("../commands/password.ts"),
   },
   {

@@ -17,8 +17,9 @@ export const run: CommandRun = async (args, io) => {
   }
   const { checkHost } = await import("./host-checks.ts");
   const host = await checkHost(result.config, io.env);
-  // The webhook has a line of its own among the checks.
-  const warnings = result.warnings.filter((warning) => warning.path !== "slack.webhook_file");
+  // Webhook and password have lines of their own among the checks.
+  const told = ["slack.webhook_file", "dashboard.password_file"];
+  const warnings = result.warnings.filter((warning) => !told.includes(warning.path));
   if (!toldAsJson(args, io, { valid: true, path, problems: [], warnings, host })) {
     tellProblems(io, path, { ...result, warnings }, "");
     tellChecks([configCheck(path, warnings.length), ...host], io);

@@ -266,6 +266,24 @@ describe("arm and disarm", () => {
   });
 });
 
+describe("reconcile", () => {
+  test("says what was mended, or that all is as it must be", async () => {
+    expect(await run("reconcile")).toEqual({
+      code: 0,
+      out: "mended: 1 added, 2 removed, 0 with another end, 0 tables restored; 0 bans in force",
+      err: "",
+    });
+    target.reconcile = async () => ({ result: "reconciled", added: 0, removed: 0, refreshed: 0, repaired: 0, bans: 1 });
+    expect((await run("reconcile")).out).toBe("the firewall holds what it must: 1 ban");
+    expect(JSON.parse((await run("reconcile --json")).out)).toMatchObject({ result: "reconciled", bans: 1 });
+  });
+
+  test("a firewall that cannot be looked at is a problem", async () => {
+    target.reconcile = async () => ({ result: "failed", detail: "no permission\x1b[2J" });
+    expect(await run("reconcile")).toEqual({ code: 1, out: "", err: "not compared: no permission\\x1b[2J" });
+  });
+});
+
 describe("which socket", () => {
   test("comes from --config when --socket is not given", async () => {
     const config = join(directory, "c.yaml");

@@ -14,18 +14,27 @@ export interface ControlParts {
   readonly effects: Pick<Effects, "submit" | "outcomeOf">;
   readonly status: () => SystemStatus;
   readonly setMode: ControlTarget["setMode"];
+  readonly reconcile: ControlTarget["reconcile"];
 }
 
 /** The command line waits for the firewall this long; then the answer is that it is still on its way. */
 const WAIT_MS = 5000;
 
-export function createControlTarget({ clock, engine, effects, status, setMode }: ControlParts): ControlTarget {
+export function createControlTarget({
+  clock,
+  engine,
+  effects,
+  status,
+  setMode,
+  reconcile,
+}: ControlParts): ControlTarget {
   const settled = async (pending: Promise<Outcome> | null): Promise<Outcome | null> =>
     pending === null ? null : Promise.race([pending, clock.sleep(WAIT_MS).then(() => null)]);
 
   return {
     status,
     setMode,
+    reconcile,
     bans: () => engine.bans(),
     explain(named: Source): FullExplanation {
       const source = engine.banOf(named)?.ban.source ?? engine.grainOf(named);

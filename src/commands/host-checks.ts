@@ -3,6 +3,7 @@ import { accessSync, closeSync, constants, fstatSync, openSync, readSync, statSy
 import { dirname } from "node:path";
 import { createParser } from "../accesslog/parse.ts";
 import { counted, printable } from "../cli/terminal.ts";
+import { readPasswordFile } from "../config/password-file.ts";
 import { type Config, parseListen } from "../config/schema.ts";
 import { readWebhook } from "../config/webhook.ts";
 import { createControlClient } from "../control/client.ts";
@@ -26,6 +27,7 @@ export async function checkHost(config: Config, env: Env): Promise<HostCheck[]> 
     checkFirewall(config.firewall.backend, env),
     checkSsh(config.firewall.spare_ports, readSshPorts()),
     checkDashboard(config.dashboard, running),
+    ...(await checkLogin(config.dashboard)),
     checkPlace("control", dirname(config.control.socket)),
     checkPlace("state", dirname(config.state.path)),
     ...(config.audit.path === "" ? [] : [checkPlace("audit", dirname(config.audit.path))]),
@@ -117,6 +119,25 @@ function checkDashboard({ enabled, listen }: Config["dashboard"], running: boole
     const fix = "name another port in dashboard.listen";
     if (code === "EADDRINUSE") return { level: "FAIL", name, text: `${listen} is in use by another program`, fix };
     return { level: "warn", name, text: `${listen} cannot be listened on by this user (${code})`, fix };
+  }
+}
+
+/** Can the daemon read the password? Without it the dashboard, and with it the daemon, does not start. */
+async function checkLogin({ enabled, password_file }: Config["dashboard"]): Promise<HostCheck[]> {
+  const name = "login";
+  const result = await readPasswordFile(enabled ? password_file : undefined);
+  switch (result.kind) {
+    case "none":
+      return [];
+    case "problem":
+      return [{ level: "FAIL", name, text: `${result.from} ${result.message}`, fix: result.hint }];
+    case "hash": {
+      const text = `password from ${result.from}`;
+      if (!result.readableByAll) return [{ level: "ok", name, text }];
+      return [{ level: "warn", name, text: `${text}, readable by every user`, fix: `chmod o-r ${result.from}` }];
+    }
+    default:
+      return result satisfies never;
   }
 }
 

@@ -9,13 +9,15 @@ import { type CommandIo, EXIT, type ParsedArgs } from "../cli/command.ts";
 import { requireConfig } from "../cli/configuration.ts";
 import { printable } from "../cli/terminal.ts";
 import { loadConfig } from "../config/load.ts";
+import { readPasswordFile } from "../config/password-file.ts";
 import { problemLines } from "../config/problem.ts";
 import { type Config, parseListen } from "../config/schema.ts";
 import { readWebhook } from "../config/webhook.ts";
 import { ControlError, createControlServer } from "../control/server.ts";
+import { Login } from "../dashboard/login.ts";
 import { createDashboard } from "../dashboard/server.ts";
 import type { Ban, Decision, Outcome } from "../decision.ts";
-import { Effects, entryOf } from "../effects.ts";
+import { Effects } from "../effects.ts";
 import { Engine } from "../engine.ts";
 import { createFirewall } from "../firewall/create.ts";
 import { createExec } from "../firewall/exec.ts";
@@ -27,13 +29,14 @@ import { createServiceNotifier, type ServiceNotifier } from "../host/notify-sock
 import { createHostSampler } from "../host/procfs.ts";
 import { readProtected } from "../host/protected.ts";
 import { readSshPorts } from "../host/ssh.ts";
-import type { Notifier } from "../notify/notifier.ts";
+import { LagWatch } from "../lag.ts";
 import { createPolicy, DEFAULT_POLICY } from "../notify/policy.ts";
 import { NotifyQueue } from "../notify/queue.ts";
 import { createSlackNotifier } from "../notify/slack.ts";
 import { createTeller } from "../notify/teller.ts";
 import { Pump } from "../pump.ts";
 import { armingPath, readArming, writeArming } from "../state/arming-file.ts";
+import { SteadyClock } from "../steady-clock.ts";
 import { VERSION_TEXT } from "../version.ts";
 import { alertText, banLengthText, causeText } from "../wording.ts";
 import { createControlTarget } from "./control-target.ts";
@@ -41,6 +44,7 @@ import { Lifecycle } from "./lifecycle.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { Memory } from "./memory.ts";
 import { ModeSwitch } from "./mode-switch.ts";
+import { Reconciler } from "./reconciler.ts";
 import { serviceStatusLine } from "./service-status.ts";
 import { SystemView } from "./system-view.ts";
 
@@ -49,6 +53,8 @@ const TICK_MS = 200;
 /** Lines reach us a little after their time (write, poll); ticking right behind the wall clock would move them forward. */
 const TICK_LAG_MS = 1000;
 const SAMPLE_MS = 3000;
+/** How often it is asked whether the log is read in time. */
+const LAG_LOOK_MS = 1000;
 /** How soon after its time `detection.arm_after` arms. */
 const ARMING_MS = 1000;
 /** How often `systemctl status` gets a new line. */
@@ -91,6 +97,7 @@ function isStartError(error: unknown): boolean {
 }
 
 class Daemon {
+  readonly #clock: SteadyClock;
   readonly #lifecycle: Lifecycle;
   readonly #engine: Engine;
   #firewall!: FirewallGate;
@@ -98,12 +105,15 @@ class Daemon {
   #modes!: ModeSwitch;
   #worker!: FirewallWorker;
   #effects!: Effects;
+  #reconciler!: Reconciler;
+  readonly #lag = new LagWatch();
   #memory!: Memory;
   #audit!: AuditWriter;
   #queue!: NotifyQueue;
   #tail!: Tail;
   #pump!: Pump;
   #view!: SystemView;
+  #login: Login | null = null;
   #service!: ServiceNotifier;
 
   constructor(
@@ -112,6 +122,7 @@ class Daemon {
     private readonly io: CommandIo,
     private readonly log: Logger,
   ) {
+    this.#clock = new SteadyClock(io.clock);
     this.#engine = new Engine(config);
     this.#lifecycle = new Lifecycle((part, error) =>
       log.error({ part, error: String(error) }, "could not stop cleanly"),
@@ -119,7 +130,7 @@ class Daemon {
   }
 
   async start(): Promise<void> {
-    const { clock } = this.io;
+    const clock = this.#clock;
     this.#service = createServiceNotifier(this.io.env);
     this.#engine.setWall(clock.now());
     this.#startArming();
@@ -135,7 +146,8 @@ class Daemon {
     this.#every("save", SAVE_MS, () => this.#memory.save());
     this.#every("host", SAMPLE_MS, () => this.#view.sample());
     this.#every("arming", ARMING_MS, () => void this.#modes.follow("detection.arm_after"));
-    this.#every("reconcile", this.config.firewall.reconcile_every, () => void this.#reconcile());
+    this.#every("reconcile", this.config.firewall.reconcile_every, () => this.#reconciler.look());
+    this.#every("lag", LAG_LOOK_MS, () => this.#watchLag());
     const { log, detection, firewall } = this.config;
     const info = this.#firewall.info();
     this.log.info(
@@ -180,7 +192,7 @@ class Daemon {
 
   /** Whether we act or watch, by the configuration and what a person said before the restart. */
   #startArming(): void {
-    const now = this.io.clock.now();
+    const now = this.#clock.now();
     const path = armingPath(this.config.state.path);
     this.#arming = new Arming(this.config.detection, readArming(path, now));
     if (this.config.detection.arm_after > 0) this.#saveArming(this.#arming.memory);
@@ -200,13 +212,13 @@ class Daemon {
   }
 
   #armsAtText(): string | undefined {
-    const at = this.#arming.armsAt(this.io.clock.now());
+    const at = this.#arming.armsAt(this.#clock.now());
     return at === null ? undefined : new Date(at).toISOString();
   }
 
   /** First to open and last to close: everything else may have something to remember. */
   async #openMemory(): Promise<void> {
-    this.#memory = new Memory({ path: this.config.state.path, clock: this.io.clock, engine: this.#engine });
+    this.#memory = new Memory({ path: this.config.state.path, clock: this.#clock, engine: this.#engine });
     await this.#lifecycle.start(
       "state",
       () => {},
@@ -219,7 +231,7 @@ class Daemon {
 
   /** Audit log and Slack: they outlive everything that has something to say. */
   async #startRecords(): Promise<void> {
-    const { clock } = this.io;
+    const clock = this.#clock;
     this.#audit = new AuditWriter(this.config.audit.path, clock);
     await this.#lifecycle.start(
       "audit",
@@ -227,7 +239,8 @@ class Daemon {
       () => this.#audit.stop(),
     );
     const settings = { maxQueued: this.config.slack.queue, minIntervalMs: 1000, hostname: hostname() };
-    this.#queue = new NotifyQueue(await this.#notifier(), settings, clock);
+    this.#queue = new NotifyQueue(null, settings, clock);
+    await this.#findSlack();
     this.#queue.restore(this.#memory.outbox);
     await this.#lifecycle.start(
       "slack",
@@ -237,7 +250,7 @@ class Daemon {
   }
 
   async #startFirewall(): Promise<void> {
-    const { clock } = this.io;
+    const clock = this.#clock;
     const { firewall, detection } = this.config;
     const exec = createExec({ timeoutMs: firewall.timeout });
     const sparePorts = firewall.spare_ports ?? readSshPorts();
@@ -269,8 +282,17 @@ class Daemon {
       ],
       onEscalated: () => {
         this.#engine.restartProof(clock.now());
-        void this.#reconcile();
+        void this.#reconciler.now();
       },
+    });
+    this.#reconciler = new Reconciler({
+      clock,
+      engine: this.#engine,
+      worker: this.#worker,
+      effects: this.#effects,
+      isDryRun: () => this.#firewall.info().backend === "dry-run",
+      protect: () => this.#protect(),
+      done: (error) => this.#reconciled(error),
     });
     this.#modes = new ModeSwitch({
       clock,
@@ -317,12 +339,12 @@ class Daemon {
     const isAudited = (ban: Ban) => audited.has(bannedKey(ban.since, ban.source));
     for (const outcome of this.#memory.unaudited(isAudited)) this.#audit.write(outcome);
     for (const decision of this.#memory.unfinished(this.#firewall.isOpen)) this.#effects.submit(decision);
-    await this.#reconcile();
+    await this.#reconciler.now();
   }
 
   /** Bans the kernel still holds from an earlier run stay, and end on time. */
   async #adopt(): Promise<void> {
-    const now = this.io.clock.now();
+    const now = this.#clock.now();
     const entries = await this.#firewall.list();
     const bans = entries.map(({ source, remainingMs }) => ({
       ban: {
@@ -347,7 +369,7 @@ class Daemon {
   #createSnapshots(): ((outcome: Outcome) => void) | null {
     const { snapshot_dir, snapshots_kept } = this.config.firewall;
     if (snapshot_dir === "") return null;
-    const writer = new SnapshotWriter({ directory: snapshot_dir, kept: snapshots_kept }, this.io.clock, () =>
+    const writer = new SnapshotWriter({ directory: snapshot_dir, kept: snapshots_kept }, this.#clock, () =>
       this.#worker.exclusive((firewall) => firewall.snapshot()),
     );
     return ({ decision, result }) => {
@@ -358,10 +380,10 @@ class Daemon {
 
   #createView(): SystemView {
     return new SystemView({
-      clock: this.io.clock,
+      clock: this.#clock,
       hostname: hostname(),
       version: VERSION_TEXT,
-      armsAt: () => this.#arming.armsAt(this.io.clock.now()),
+      armsAt: () => this.#arming.armsAt(this.#clock.now()),
       engine: this.#engine,
       effects: this.#effects,
       firewall: this.#firewall,
@@ -372,16 +394,20 @@ class Daemon {
       sampler: createHostSampler(),
       tail: () => this.#tail.status(),
       pump: () => this.#pump.status(),
+      mended: () => this.#reconciler.mended,
+      isBehind: () => this.#lag.isBehind,
+      aheadMs: () => this.#clock.aheadMs,
     });
   }
 
   async #startControl(): Promise<void> {
     const target = createControlTarget({
-      clock: this.io.clock,
+      clock: this.#clock,
       engine: this.#engine,
       effects: this.#effects,
       status: () => this.#view.status(),
       setMode: ({ mode, by }) => this.#modes.say(mode, by),
+      reconcile: () => this.#reconciler.now(),
     });
     const control = createControlServer(target, this.config.control.socket);
     await this.#lifecycle.start(
@@ -392,14 +418,21 @@ class Daemon {
   }
 
   async #startDashboard(): Promise<void> {
-    const { enabled, listen, allowed_hosts } = this.config.dashboard;
+    const { enabled, listen, allowed_hosts, password_file } = this.config.dashboard;
     if (!enabled) return;
+    const password = await readPasswordFile(password_file);
+    // Without the login that was asked for, the page would be open to everybody.
+    if (password.kind === "problem")
+      throw new Error(`dashboard.password_file ${password.from} ${password.message} (${password.hint})`);
+    const clock = this.#clock;
+    this.#login = password.kind === "hash" ? new Login({ hash: password.hash, clock, log: this.log }) : null;
     const dashboard = createDashboard({
       status: () => this.#view.status(),
       listen: parseListen(listen)!,
       allowedHosts: allowed_hosts,
+      login: this.#login,
       log: this.log,
-      clock: this.io.clock,
+      clock,
     });
     await this.#lifecycle.start(
       "dashboard",
@@ -411,7 +444,10 @@ class Daemon {
   async #startTail(): Promise<void> {
     const { log, logging } = this.config;
     const onRecord = logging.requests ? (record: object) => this.log.info(record, "request") : undefined;
-    this.#pump = new Pump(this.#engine, createParser({ fields: log.fields }), this.#effects.submit, { onRecord });
+    this.#pump = new Pump(this.#engine, createParser({ fields: log.fields }), this.#effects.submit, {
+      onRecord,
+      aheadMs: () => this.#clock.aheadMs,
+    });
     this.#tail = new Tail(
       log.path,
       {
@@ -420,9 +456,9 @@ class Daemon {
         start: log.start,
         resume: this.#memory.resume(log.path, createParser({ fields: log.fields })),
       },
-      this.io.clock,
+      this.#clock,
       (buffer, start, end) => {
-        this.#engine.setWall(this.io.clock.now());
+        this.#engine.setWall(this.#clock.now());
         const from = this.#memory.window(buffer, start, end);
         if (from < end) this.#pump.window(buffer, from, end);
       },
@@ -442,43 +478,48 @@ class Daemon {
 
   /** Event time moves by the log while there is log to read, by the clock when it is silent. */
   #tick(): void {
-    const now = this.io.clock.now();
+    const now = this.#clock.now();
     this.#engine.setWall(now);
     if (this.#tail.status().unreadBytes > 0) return;
     this.#memory.caughtUp();
+    // Remembered from before the clock was set back. A line may be ahead by the tolerance; what is more is not a line's doing.
+    if (this.#engine.now > now + this.config.log.future_tolerance) this.#clock.notBefore(this.#engine.now);
     this.#pump.tick(now - TICK_LAG_MS);
   }
 
-  async #reconcile(): Promise<void> {
-    this.#protect();
-    try {
-      const change = await this.#worker.reconcile(() =>
-        this.#engine.bans().map(({ ban }) => entryOf(ban, this.io.clock.now())),
-      );
-      this.#view.noteReconcile(null);
-      this.#memory.confirm(this.#effects, this.#firewall.info().backend === "dry-run");
-      if (change.add.length + change.remove.length > 0) {
-        this.log.warn(
-          { added: change.add.length, removed: change.remove.length },
-          "the firewall did not hold what was banned; mended",
-        );
-      }
-      await this.#view.refreshCounters();
-    } catch (error) {
-      if (!(error instanceof FirewallError)) throw error;
-      this.#view.noteReconcile(error.message);
-    }
+  /** After each comparison of kernel and ledger. */
+  async #reconciled(error: string | null): Promise<void> {
+    this.#view.noteReconcile(error);
+    if (error !== null) return;
+    this.#memory.confirm(this.#effects, this.#firewall.info().backend === "dry-run");
+    await this.#view.refreshCounters();
+  }
+
+  #watchLag(): void {
+    const now = this.#clock.now();
+    const alert = this.#lag.note(this.#tail.status().unreadBytes, this.#pump.status().newestAt, now);
+    if (alert !== null) this.#effects.submit({ kind: "alert", at: now, alert });
   }
 
   #protect(): void {
     this.#engine.protect(readProtected("/proc", readSshPorts()), this.#effects.submit);
   }
 
-  async #notifier(): Promise<Notifier | null> {
+  /** A webhook that is to be there but cannot be read is mended by a reload; until then messages wait. */
+  async #findSlack(): Promise<void> {
     const result = await readWebhook(this.config, this.io.env);
-    return result.kind === "webhook"
-      ? createSlackNotifier(result.webhook.reveal(), { timeoutMs: this.config.slack.timeout })
-      : null;
+    switch (result.kind) {
+      case "webhook":
+        return this.#queue.resume(
+          createSlackNotifier(result.webhook.reveal(), { timeoutMs: this.config.slack.timeout }),
+        );
+      case "none":
+        return this.#queue.resume(null);
+      case "problem":
+        return this.#queue.suspend(`${result.from} ${result.message} (${result.hint})`);
+      default:
+        result satisfies never;
+    }
   }
 
   /** systemd counts the reload as done when we are ready again, well or ill. */
@@ -494,6 +535,7 @@ class Daemon {
   /** Takes the configuration file anew; a bad one changes nothing. Windows, baseline and bans stay. */
   async #reload(): Promise<void> {
     await this.#audit.reopen();
+    await this.#reloadPassword();
     const result = await loadConfig(this.configPath, this.io.env);
     if (!result.ok) {
       const problems = problemLines(this.configPath ?? "defaults", result.problems.slice(0, 20)).map((line) =>
@@ -531,7 +573,7 @@ class Daemon {
     if (this.#arming.memory !== said) this.#saveArming(this.#arming.memory);
     await this.#modes.follow("configuration");
     this.log.level = result.config.logging.level;
-    this.#queue.resume(await this.#notifier());
+    await this.#findSlack();
     this.log.info("configuration reloaded");
     if (needsRestart)
       this.log.warn(
@@ -539,8 +581,20 @@ class Daemon {
       );
   }
 
+  /** Another password in the file signs everybody out; a file that cannot be read leaves the one in force. */
+  async #reloadPassword(): Promise<void> {
+    if (this.#login === null) return;
+    const password = await readPasswordFile(this.config.dashboard.password_file);
+    if (password.kind === "hash") this.#login.changePassword(password.hash);
+    else if (password.kind === "problem")
+      this.log.error(
+        { cause: `${password.from} ${password.message}` },
+        "the dashboard's new password cannot be used; the one in force stays",
+      );
+  }
+
   #every(name: string, periodMs: number, run: () => void): void {
-    const cancel = this.io.clock.every(periodMs, run);
+    const cancel = this.#clock.every(periodMs, run);
     void this.#lifecycle.start(name, () => {}, cancel);
   }
 

@@ -29,6 +29,11 @@ export interface SystemParts {
   readonly sampler: HostSampler;
   readonly tail: () => ReturnType<Tail["status"]>;
   readonly pump: () => PumpStatus;
+  /** See Reconciler.mended and LagWatch.isBehind. */
+  readonly mended: () => number;
+  readonly isBehind: () => boolean;
+  /** See SteadyClock.aheadMs. */
+  readonly aheadMs: () => number;
 }
 
 const MOST_OUTCOMES = 50;
@@ -113,6 +118,7 @@ export class SystemView {
         droppedPackets: this.#counters.reduce((sum, counter) => sum + counter.packets, 0),
         droppedBytes: this.#counters.reduce((sum, counter) => sum + counter.bytes, 0),
         droppedBySource: Object.fromEntries(this.#counters.map((counter) => [counter.source, counter.packets])),
+        mended: this.parts.mended(),
       },
       slack: {
         configured: slack.state !== "off",
@@ -125,7 +131,12 @@ export class SystemView {
       health: healthChecks({
         now,
         startedAt: this.#startedAt,
-        log: { ...log, lastError: this.parts.tail().lastError },
+        log: {
+          ...log,
+          lastError: this.parts.tail().lastError,
+          isBehind: this.parts.isBehind(),
+          aheadMs: this.parts.aheadMs(),
+        },
         firewall: {
           ...info,
           bans: state.bans.length,

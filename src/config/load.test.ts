@@ -121,7 +121,7 @@ describe("any text", () => {
   });
 
   test("one wrong value anywhere is told at its own key, whatever the key", () => {
-    const takesText = ["path", "socket", "snapshot_dir", "webhook_file"];
+    const takesText = ["path", "socket", "snapshot_dir", "webhook_file", "password_file"];
     for (const { path, isSection } of configKeys()) {
       if (!isSection && (takesText.includes(path.at(-1)!) || path[1] === "fields")) continue;
       const result = parseConfig(`${path.map((part, i) => `${"  ".repeat(i)}${part}:`).join("\n")} wrong\n`);

@@ -2,6 +2,7 @@
 import { type ConfigDocument, parseConfigDocument } from "./document.ts";
 import { issueProblems } from "./issues.ts";
 import { configKeys } from "./keys.ts";
+import { readPasswordFile } from "./password-file.ts";
 import { type KeyPath, type Problem, pathText } from "./problem.ts";
 import { readConfigFile } from "./read.ts";
 import { type Violation, violations } from "./rules.ts";
@@ -30,7 +31,10 @@ export async function loadConfig(path: string | null, env: Env): Promise<LoadRes
       hint: "chmod o-w",
     });
   }
-  if (result.ok) warnings.push(...(await webhookWarnings(result.config, document, env)));
+  if (result.ok) {
+    warnings.push(...(await webhookWarnings(result.config, document, env)));
+    warnings.push(...(await passwordWarnings(result.config, document)));
+  }
   return { ...result, warnings: inOrder(warnings) };
 }
 
@@ -129,6 +133,26 @@ async function webhookWarnings(config: Config, document: ConfigDocument, env: En
     case "webhook":
       if (!result.webhook.readableByAll) return [];
       return warn(`${result.webhook.from} can be read by every user of this machine`, "chmod 0600");
+    default:
+      return result satisfies never;
+  }
+}
+
+/** Warnings only, because every command reads the configuration, and most have no use for the login. */
+async function passwordWarnings({ dashboard }: Config, document: ConfigDocument): Promise<Problem[]> {
+  if (!dashboard.enabled) return [];
+  const result = await readPasswordFile(dashboard.password_file);
+  const path = ["dashboard", "password_file"];
+  const warn = (message: string, hint: string): Problem[] => [
+    { kind: "value", path: pathText(path), ...document.valueAt(path), message, hint },
+  ];
+  switch (result.kind) {
+    case "none":
+      return [];
+    case "problem":
+      return warn(`${result.from} ${result.message}`, result.hint);
+    case "hash":
+      return result.readableByAll ? warn(`${result.from} can be read by every user of this machine`, "chmod o-r") : [];
     default:
       return result satisfies never;
   }

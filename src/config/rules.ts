@@ -112,12 +112,27 @@ function allowlistRules({ allowlist }: Config): Violation[] {
 function dashboardRules({ dashboard }: Config): Violation[] {
   const at = parseListen(dashboard.listen);
   if (!dashboard.enabled || at === null || isLoopback(at.hostname)) return [];
+  const paths = [
+    ["dashboard", "listen"],
+    ["dashboard", "password_file"],
+  ];
+  const tunnel = `ssh -L ${at.port}:127.0.0.1:${at.port} HOST`;
+  if (dashboard.password_file !== undefined) {
+    return [
+      {
+        severity: "warning",
+        paths,
+        message: `${dashboard.listen} is plain http: whoever is on the way to it can read the password`,
+        hint: `put TLS in front of it, or listen on 127.0.0.1:${at.port} and use ${tunnel}`,
+      },
+    ];
+  }
   return [
     {
       severity: "error",
-      paths: [["dashboard", "listen"]],
-      message: `${dashboard.listen} can be reached from outside, and the dashboard has no login in this version`,
-      hint: `listen on 127.0.0.1:${at.port} and reach it with ssh -L ${at.port}:127.0.0.1:${at.port} HOST`,
+      paths,
+      message: `${dashboard.listen} can be reached from outside, and there is no login without dashboard.password_file`,
+      hint: `make one (anomaly-detector password --file FILE), or listen on 127.0.0.1:${at.port} and reach it with ${tunnel}`,
     },
   ];
 }

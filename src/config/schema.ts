@@ -391,7 +391,15 @@ export const configSchema = z.strictObject({
       enabled: z.boolean().default(true).describe("Serve the dashboard and the JSON API."),
       listen: listen
         .default("127.0.0.1:8080")
-        .describe("Address and port. It is read-only and has no login: keep it on loopback."),
+        .describe("Address and port. Any other than loopback needs password_file, and TLS in front of it."),
+      password_file: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(
+          "File whose only line is the hash of the login's password (anomaly-detector password --file FILE). Without it there is no login.",
+        )
+        .meta({ examples: ["/etc/anomaly-detector/dashboard.hash"] }),
       allowed_hosts: z
         .array(z.string().min(1))
         .default([])

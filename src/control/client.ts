@@ -1,7 +1,7 @@
 /** The command line's end of the control socket. */
 import type { FullExplanation } from "../explanation.ts";
 import type { SystemStatus } from "../status.ts";
-import type { BanList, BanReply, ErrorReply, ModeReply, ModeRequest, UnbanReply } from "./protocol.ts";
+import type { BanList, BanReply, ErrorReply, ModeReply, ModeRequest, ReconcileReply, UnbanReply } from "./protocol.ts";
 import { PATHS } from "./protocol.ts";
 
 /** An answer of the daemon, or why there is none. */
@@ -33,6 +33,7 @@ export interface ControlClient {
   }): Promise<ControlResult<UnbanReply>>;
   setMode(request: ModeRequest): Promise<ControlResult<ModeReply>>;
   explain(source: string): Promise<ControlResult<FullExplanation>>;
+  reconcile(): Promise<ControlResult<ReconcileReply>>;
 }
 
 /** `timeoutMs` spans the whole exchange; a ban waits for the firewall, so it is generous. */
@@ -44,6 +45,7 @@ export function createControlClient(socketPath: string, timeoutMs = 15_000): Con
     ban: ({ duration, ...request }) => send(PATHS.ban, { ...request, for: duration }),
     unban: (request) => send(PATHS.unban, request),
     setMode: (request) => send(PATHS.mode, request),
+    reconcile: () => send(PATHS.reconcile, {}),
     explain: (source) => send(`${PATHS.explain}?source=${encodeURIComponent(source)}`),
   };
 }

@@ -10,6 +10,7 @@ import type {
   ControlTarget,
   ModeReply,
   ModeRequest,
+  ReconcileReply,
   UnbanReply,
   UnbanRequest,
 } from "./protocol.ts";
@@ -84,6 +85,10 @@ export class FakeControlTarget implements ControlTarget {
     this.#mode = request.mode;
     return { result, mode: request.mode, bans: this.#bans.length };
   }
+
+  async reconcile(): Promise<ReconcileReply> {
+    return { result: "reconciled", added: 1, removed: 2, refreshed: 0, repaired: 0, bans: this.#bans.length };
+  }
 }
 
 /** A quiet site, up for 12 days and 4 hours, with the packets of the first ban counted. */
@@ -126,6 +131,7 @@ function exampleStatus(at: number, bans: readonly BanStatus[] = []): SystemStatu
       droppedPackets: 38_112,
       droppedBytes: 2e6,
       droppedBySource: dropped,
+      mended: 0,
     },
     slack: { configured: false, queued: 0, sent: 0, failed: 0, lastSentAt: null },
     auditPath: "/var/log/anomaly-detector/audit.log",

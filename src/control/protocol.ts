@@ -16,6 +16,7 @@ export const PATHS = {
   unban: "/v1/unban",
   mode: "/v1/mode",
   explain: "/v1/explain",
+  reconcile: "/v1/reconcile",
 } as const;
 
 /** What a request body may weigh. The longest honest one is below 1 KB. */
@@ -33,6 +34,8 @@ export interface ControlTarget {
   unban(request: UnbanRequest): Promise<UnbanReply>;
   setMode(request: ModeRequest): Promise<ModeReply>;
   explain(source: Source): FullExplanation;
+  /** Compares the firewall with the bans and mends it, now. */
+  reconcile(): Promise<ReconcileReply>;
 }
 
 export interface BanRequest {
@@ -76,6 +79,20 @@ export type ModeReply =
   /** The firewall could not be installed or taken out: the mode is what it was. */
   | { readonly result: "failed"; readonly detail: string };
 
+export type ReconcileReply =
+  /** What had to be changed; all zero when the firewall held what the `bans` are. */
+  | {
+      readonly result: "reconciled";
+      readonly added: number;
+      readonly removed: number;
+      /** Entries whose end was another one. */
+      readonly refreshed: number;
+      /** Tables in which our chain or the hook into it had to be restored. */
+      readonly repaired: number;
+      readonly bans: number;
+    }
+  | { readonly result: "failed"; readonly detail: string };
+
 /** One ban in GET /v1/bans. */
 export interface ListedBan extends BanStatus {
   /** Packets the firewall has dropped for it, or null where the backend cannot tell. */
@@ -100,6 +117,7 @@ export const STATUS_OF = {
   "not-banned": 404,
   changed: 200,
   unchanged: 200,
+  reconciled: 200,
   failed: 502,
 };
 

@@ -66,6 +66,15 @@ describe("a round trip", () => {
     expect(await unban()).toMatchObject({ value: { result: "not-banned" } });
   });
 
+  test("a reconcile is answered with what it found", async () => {
+    await start();
+    expect(await createControlClient(socket).reconcile()).toMatchObject({
+      value: { result: "reconciled", removed: 2 },
+    });
+    target.reconcile = async () => ({ result: "failed", detail: "no permission" });
+    expect((await post("/v1/reconcile", "")).status).toBe(502);
+  });
+
   test("a refusal says why and is 409 for curl", async () => {
     await start();
     const result = await createControlClient(socket).ban({ source: "127.0.0.1", by: "ada" });
@@ -96,6 +105,7 @@ describe("hostile requests", () => {
     expect((await send("/v1/ban")).status).toBe(405);
     expect((await post("/v1/status", "")).headers.get("allow")).toBe("GET");
     expect((await send("/v1/unban", { method: "DELETE" })).status).toBe(405);
+    expect((await send("/v1/reconcile")).headers.get("allow")).toBe("POST");
   });
 
   test("a body that is too long is refused before it is read, announced or in chunks", async () => {

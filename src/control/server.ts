@@ -10,6 +10,7 @@ import {
   MAX_BODY_BYTES,
   type ModeReply,
   PATHS,
+  type ReconcileReply,
   readBanRequest,
   readModeRequest,
   readSource,
@@ -140,6 +141,8 @@ async function answer(request: Request, target: ControlTarget, clock: Pick<Clock
       return request.method === "GET" ? explain(searchParams.get("source"), target) : wrongMethod("GET");
     case PATHS.mode:
       return request.method === "POST" ? setMode(request, target) : wrongMethod("POST");
+    case PATHS.reconcile:
+      return request.method === "POST" ? outcome(await target.reconcile()) : wrongMethod("POST");
     default:
       return reply(404, { error: `no such path; known are ${Object.values(PATHS).join(", ")}` });
   }
@@ -181,7 +184,7 @@ async function readJson(request: Request): Promise<unknown> {
   }
 }
 
-function outcome(result: BanReply | UnbanReply | ModeReply): Response {
+function outcome(result: BanReply | UnbanReply | ModeReply | ReconcileReply): Response {
   return reply(STATUS_OF[result.result], result);
 }
 

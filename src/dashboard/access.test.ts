@@ -36,6 +36,9 @@ describe("which requests are refused", () => {
     ["GET", "http://localhost/", {}, null],
     ["HEAD", "http://localhost/", { method: "HEAD" }, null],
     ["POST", "http://localhost/", { method: "POST" }, 405],
+    ["POST of a form of ours", "http://localhost/login?x", { method: "POST" }, null],
+    ["POST below a form of ours", "http://localhost/login/x", { method: "POST" }, 405],
+    ["PUT of a form of ours", "http://localhost/login", { method: "PUT" }, 405],
     ["DELETE", "http://localhost/api/v1/status", { method: "DELETE" }, 405],
     ["OPTIONS", "http://localhost/", { method: "OPTIONS" }, 405],
     ["a foreign host, before anything else", "http://evil.example/", { method: "POST" }, 421],
@@ -45,7 +48,7 @@ describe("which requests are refused", () => {
   ];
   for (const [name, url, init, expected] of rows) {
     test(name, () => {
-      const status = refusalOf(new Request(url, init), isAllowed)?.status;
+      const status = refusalOf(new Request(url, init), isAllowed, ["/login"])?.status;
       if (expected === null) expect(status).toBeUndefined();
       else expect<number | undefined>(status).toBe(expected);
     });

@@ -125,6 +125,10 @@ function alertWords(alert: Alert): Words {
       return { ...words, subject: "global", rate: "", baseline: "" };
     case "ban-ineffective":
       return { ...words, subject: alert.ban.source, rate: "", baseline: "" };
+    case "firewall-mended":
+      return { ...words, subject: "firewall", rate: "", baseline: "" };
+    case "log-lag":
+      return { ...words, subject: "log", rate: "", baseline: "" };
     default:
       return alert satisfies never;
   }

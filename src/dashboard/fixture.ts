@@ -339,6 +339,7 @@ export const normal: SystemStatus = {
     entries: 6,
     droppedPackets: 254_260,
     droppedBytes: 15_300_000,
+    mended: 0,
     droppedBySource: {
       "203.0.113.47": 38_100,
       "203.0.113.112": 1204,

@@ -122,6 +122,10 @@ function alertSubject(alert: Alert): string | null {
       return alert.state === "open" ? "breaker open" : null;
     case "ban-ineffective":
       return "ineffective";
+    case "firewall-mended":
+      return "firewall mended";
+    case "log-lag":
+      return alert.state === "behind" ? "log behind" : null;
     default:
       return alert satisfies never;
   }

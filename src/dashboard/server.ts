@@ -5,7 +5,12 @@ import { renderLive, renderPage } from "../../views/page.tsx";
 import { type Clock, systemClock } from "../clock.ts";
 import type { SystemStatus } from "../status.ts";
 import { createHostCheck, refusalOf } from "./access.ts";
+import { answer, HTML, seeOther, TEXT } from "./answer.ts";
 import { assetUrls, findAsset } from "./assets.ts";
+import { type Client, clientOf } from "./client.ts";
+import { MAX_FORM_BYTES } from "./form.ts";
+import { newCookie } from "./form-token.ts";
+import type { Login } from "./login.ts";
 import { dashboardModel } from "./model.ts";
 
 export interface DashboardOptions {
@@ -15,6 +20,8 @@ export interface DashboardOptions {
   readonly listen: { readonly hostname: string; readonly port: number };
   /** Host names, besides loopback's and the listening address, that a browser may use. */
   readonly allowedHosts: readonly string[];
+  /** Who may see more than that we are alive; null for everybody. */
+  readonly login?: Login | null;
   /** Told of a request that failed for a fault of ours, and of nothing else. */
   readonly log?: { error(fields: object, message: string): void };
   readonly clock?: Clock;
@@ -32,44 +39,53 @@ export interface Dashboard {
 }
 
 /** No script, style or connection but our own, and nobody may put the page into a frame. */
-const CSP = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join("; ");
+function securityHeaders(hasForms: boolean): Readonly<Record<string, string>> {
+  const policy = [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    `form-action ${hasForms ? "'self'" : "'none'"}`,
+    "frame-ancestors 'none'",
+  ];
+  return {
+    "content-security-policy": policy.join("; "),
+    "x-content-type-options": "nosniff",
+    // With no-referrer a browser would hide the Origin of our own forms from us (Fetch, "append a request Origin header").
+    "referrer-policy": hasForms ? "same-origin" : "no-referrer",
+    "x-frame-options": "DENY",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+  };
+}
 
-const SECURITY_HEADERS = {
-  "content-security-policy": CSP,
-  "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
-  "x-frame-options": "DENY",
-  "cross-origin-resource-policy": "same-origin",
-  "cross-origin-opener-policy": "same-origin",
-  "permissions-policy": "camera=(), geolocation=(), microphone=()",
-} as const;
-
-const HTML = "text/html; charset=utf-8";
-const TEXT = "text/plain; charset=utf-8";
+/** Stands in the drawn page, which all viewers share, for what is each one's own. */
+const TOKEN_PLACE = newCookie();
+const FORMS = ["/login", "/logout"];
 const STOP_MS = 1000;
 
 export function createDashboard(options: DashboardOptions): Dashboard {
-  const { status, listen, log, clock = systemClock } = options;
+  const { status, listen, log, login = null, clock = systemClock } = options;
   const isAllowedHost = createHostCheck(listen.hostname, options.allowedHosts);
-  const fresh = (draw: (now: SystemStatus) => string) => oncePerSecond(clock, () => encode(draw(status())));
-  const page = fresh((now) => renderPage(dashboardModel(now), assetUrls));
-  const fragment = fresh((now) => renderLive(dashboardModel(now)));
+  const fresh = <T>(draw: (now: SystemStatus) => T) => oncePerSecond(clock, () => draw(status()));
+  const page = fresh((now) => renderPage(dashboardModel(now), assetUrls, login && TOKEN_PLACE));
+  const openPage = oncePerSecond(clock, () => encode(page()));
+  const ownPage = (token: string) => encode(page().replace(TOKEN_PLACE, token));
+  const fragment = fresh((now) => encode(renderLive(dashboardModel(now), login !== null)));
+  const isReady = fresh(({ health }) => !health.some(isBad));
+  const headers = securityHeaders(login !== null);
 
   // autoDetect would serve any string that looks like markup as HTML, attacker text included.
-  const app = new Elysia({ serve: { maxRequestBodySize: 1024, idleTimeout: 30, reusePort: false } })
+  const app = new Elysia({
+    serve: { maxRequestBodySize: login ? MAX_FORM_BYTES : 1024, idleTimeout: 30, reusePort: false },
+  })
     .use(html({ autoDetect: false }))
     .onRequest(({ request, set }) => {
-      Object.assign(set.headers, SECURITY_HEADERS);
-      const refusal = refusalOf(request, isAllowedHost);
+      Object.assign(set.headers, headers);
+      const refusal = refusalOf(request, isAllowedHost, login ? FORMS : []);
       if (refusal === null) return;
       if (refusal.status === 405) set.headers.allow = "GET, HEAD";
       return answer(refusal.text, TEXT, refusal.status);
@@ -80,12 +96,32 @@ export function createDashboard(options: DashboardOptions): Dashboard {
       log?.error({ err: error }, "dashboard request failed");
       return answer("Internal error.\n", TEXT, 500);
     })
-    .get("/", ({ request }) => compressed(request, page(), HTML))
-    .get("/fragment", ({ request }) => compressed(request, fragment(), HTML))
     .get("/assets/*", ({ request }) => serveAsset(request))
-    .get("/api/v1/status", () => answer(JSON.stringify(status()), "application/json; charset=utf-8"))
-    .get("/healthz", () => answer("ok\n", TEXT))
-    .get("/readyz", () => readiness(status()));
+    .get("/healthz", () => answer("ok\n", TEXT));
+
+  if (login === null) {
+    app
+      .get("/", ({ request }) => compressed(request, openPage(), HTML))
+      .get("/fragment", ({ request }) => compressed(request, fragment(), HTML))
+      .get("/api/v1/status", () => json(status()))
+      .get("/readyz", () => readiness(status()));
+  } else {
+    const from = (request: Request) => clientOf(app.server?.requestIP(request)?.address ?? null, request.headers);
+    app
+      .get("/", ({ request }) => {
+        const token = login.signedIn(request, from(request));
+        return token === null ? seeOther("/login") : compressed(request, ownPage(token), HTML);
+      })
+      .get("/fragment", ({ request }) => {
+        if (login.signedIn(request, from(request)) === null) return answer("Signed out.\n", TEXT, 401);
+        return compressed(request, fragment(), HTML);
+      })
+      .get("/api/v1/status", async ({ request }) => (await refuseApi(login, request, from(request))) ?? json(status()))
+      .get("/readyz", () => bareReadiness(isReady()))
+      .get("/login", ({ request }) => login.page(request, from(request)))
+      .post("/login", ({ request }) => login.signIn(request, from(request)), { parse: "none" })
+      .post("/logout", ({ request }) => login.signOut(request, from(request)), { parse: "none" });
+  }
 
   return {
     app: { handle: (request) => Promise.resolve(app.handle(request)) },
@@ -132,8 +168,13 @@ function oncePerSecond<T>(clock: Clock, draw: () => T): () => T {
   };
 }
 
-function answer(body: string, type: string, status = 200): Response {
-  return new Response(body, { status, headers: { "content-type": type, "cache-control": "no-store" } });
+/** A script may send the password instead of a session. */
+async function refuseApi(login: Login, request: Request, client: Client): Promise<Response | null> {
+  return login.signedIn(request, client) === null ? login.refuseBasic(request, client) : null;
+}
+
+function json(value: unknown): Response {
+  return answer(JSON.stringify(value), "application/json; charset=utf-8");
 }
 
 function compressed(request: Request, { body, gzip }: Encoded, type: string, caching = "no-store"): Response {
@@ -154,10 +195,19 @@ function serveAsset(request: Request): Response {
 
 /** 200 while every part works; 503 with one line for each that does not. */
 function readiness({ health }: SystemStatus): Response {
-  const bad = health.filter((check) => check.level === "bad");
+  const bad = health.filter(isBad);
   if (bad.length === 0) return answer("ready\n", TEXT);
   const lines = bad.map(({ name, short, detail }) => `${name}: ${oneLine(detail ?? short)}`);
   return answer(`${lines.join("\n")}\n`, TEXT, 503);
+}
+
+/** The same for anybody on the network: whether, not why. */
+function bareReadiness(isReady: boolean): Response {
+  return isReady ? answer("ready\n", TEXT) : answer("not ready\n", TEXT, 503);
+}
+
+function isBad({ level }: SystemStatus["health"][number]): boolean {
+  return level === "bad";
 }
 
 function oneLine(text: string): string {

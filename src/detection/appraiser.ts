@@ -4,9 +4,9 @@ import type { Source } from "../net/cidr.ts";
 import { failureWeight, Mark } from "./event-ring.ts";
 import { failureOf } from "./failures.ts";
 import { queryStart } from "./path-sketch.ts";
-import { Classifier, type RequestClass } from "./request-class.ts";
+import { Classifier, classOf, type RequestClass, type Target } from "./request-class.ts";
 import { SlowFailures } from "./slow-failures.ts";
-import type { SourceTable } from "./source-table.ts";
+import { largerSize, type SourceTable } from "./source-table.ts";
 import { Tries } from "./tries.ts";
 import { Trust } from "./trust.ts";
 import { BUSY_REQUESTS, PERIOD_MS, type Tuning } from "./tuning.ts";
@@ -18,6 +18,8 @@ export interface Appraisal {
   cost: number;
   sustainedCost: number;
   marks: number;
+  /** What it asked for, without the query. */
+  path: string;
   /** How full the source's slow bucket is now; 0 where this request did not add to it. */
   slowLevel: number;
 }
@@ -38,7 +40,7 @@ export class Appraiser {
   #trustedUntil = new Float64Array(1024);
   #refused = new Uint32Array(1024);
   #people = new Uint8Array(1024);
-  readonly #appraisal: Appraisal = { cost: 0, sustainedCost: 0, marks: 0, slowLevel: 0 };
+  readonly #appraisal: Appraisal = { cost: 0, sustainedCost: 0, marks: 0, path: "", slowLevel: 0 };
 
   constructor(
     private settings: Config["detection"],
@@ -73,12 +75,14 @@ export class Appraiser {
   /** Weighs one request. `fillsSlow` is false where its failures were counted in an earlier run. */
   appraise(record: AccessRecord, source: Source, slot: number, at: EpochMs, fillsSlow: boolean): Appraisal {
     const appraisal = this.#appraisal;
-    const kind = this.#classifier.classify(record);
+    const target = this.#classifier.targetOf(record.path);
+    const kind = classOf(record, target);
     const trusted = this.isTrusted(slot, at);
     if (kind === "proof") this.#prove(slot, source, at);
-    if (record.status < 400 && this.#refusals.openOf(slot) > 0) this.#answer(record, kind, slot);
+    if (record.status < 400 && this.#refusals.openOf(slot) > 0) this.#answer(record, kind, target, slot);
     this.#price(record, kind, slot, at, trusted || kind === "proof");
-    appraisal.marks = this.#marks(record, kind, slot, at, trusted);
+    appraisal.marks = this.#marks(record, kind, target, slot, at, trusted);
+    appraisal.path = target.path;
     appraisal.slowLevel = trusted || !fillsSlow ? 0 : this.#fillSlow(record, kind, source, at);
     return appraisal;
   }
@@ -106,10 +110,10 @@ export class Appraiser {
   }
 
   /** A success may answer 401s: one that takes an account answers all of its discovery, any other its own target's. */
-  #answer(record: AccessRecord, kind: RequestClass, slot: number): void {
+  #answer(record: AccessRecord, kind: RequestClass, target: Target, slot: number): void {
     if (record.status >= 300 && record.status !== 304) return;
     if (kind === "proof" || kind === "dav") this.#refusals.excuse(slot, this.tuning.excusedBySuccess);
-    else if (this.#refused[slot] === targetOf(record.path)) this.#refusals.excuse(slot, 1);
+    else if (this.#refused[slot] === hashOf(target)) this.#refusals.excuse(slot, 1);
   }
 
   #price(record: AccessRecord, kind: RequestClass, slot: number, at: EpochMs, trusted: boolean): void {
@@ -166,9 +170,19 @@ export class Appraiser {
     return seen(VisitKind.page, false, PERIOD_MS.page) === 1 ? cost.firstVisit : cost.page;
   }
 
-  #marks(record: AccessRecord, kind: RequestClass, slot: number, at: EpochMs, trusted: boolean): number {
+  #marks(
+    record: AccessRecord,
+    kind: RequestClass,
+    target: Target,
+    slot: number,
+    at: EpochMs,
+    trusted: boolean,
+  ): number {
     const marks = Mark.request | (record.status >= 400 ? Mark.error : 0);
     if (this.#logins.openOf(slot) > 0 && this.#isExcused(record, kind, slot, at)) return marks | Mark.excused;
+    // What failureOf would say of most requests, known with their target.
+    const isBare = record.path.length === target.path.length;
+    if (record.status < 400 && kind !== "login" && isBare && !target.injects) return marks;
     switch (failureOf(record, kind, trusted)) {
       case "none":
         return marks;
@@ -176,7 +190,7 @@ export class Appraiser {
         if (record.status < 400) this.#logins.add(slot, at);
         return marks | Mark.certain | (record.status >= 400 ? Mark.blamed : 0);
       case "unanswered":
-        this.#refused[slot] = targetOf(record.path);
+        this.#refused[slot] = hashOf(target);
         return marks | Mark.blamed | (this.#refusals.add(slot, at) ? 0 : Mark.certain);
       case "probe":
         if (!this.#isNew(VisitKind.failure, slot, record.path, false, at)) return marks;
@@ -218,7 +232,7 @@ export class Appraiser {
   }
 
   #grow(): void {
-    const size = this.#trustedUntil.length * 2;
+    const size = largerSize(this.#trustedUntil.length);
     const wider = <T extends Float64Array | Uint32Array | Uint8Array>(from: T, to: T): T => {
       to.set(from);
       return to;
@@ -242,9 +256,9 @@ function exact(cost: number): number {
   return Math.round(cost * 1024) / 1024;
 }
 
-/** A target without its query, as a number: enough to tell whether a 401 and a success are about the same. */
-function targetOf(path: string): number {
-  return hashText(path, queryStart(path), 0);
+/** A target as a number: enough to tell whether a 401 and a success are about the same. */
+function hashOf({ path }: Target): number {
+  return hashText(path, path.length, 0);
 }
 
 /** The directory that a target lies in; null for one at the root. */

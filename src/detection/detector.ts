@@ -67,10 +67,14 @@ export class Detector {
   #refilling: SavedDetector | null = null;
   /** No time has passed since `resume`. */
   #isResumed = false;
+  #isContract: boolean;
+  /** The same object for every request: nobody keeps it. */
+  readonly #present: { -readonly [K in keyof Norms]: Norms[K] };
 
   constructor(settings: DetectorSettings, tuning: Tuning = TUNING) {
     const { detection } = settings;
     this.#settings = settings;
+    this.#isContract = detection.profile === "contract";
     this.#sourceBaseline = new SourceBaseline(sourceSettings(settings), tuning.busyShare);
     this.#windows = new SourceWindows(windowSettings(settings), detection.max_sources, tuning.exploitWeight, (peak) => {
       if (this.#refilling === null) this.#sourceBaseline.add(this.#now, peak);
@@ -78,6 +82,7 @@ export class Detector {
     this.#appraiser = new Appraiser(detection, tuning, this.#windows.table);
     this.#judge = new SourceJudge(detection, tuning, this.#windows.table, this.#appraiser);
     this.#site = new Site(settings, tuning, this.#windows);
+    this.#present = { at: 0, isLearning: true, site: this.#site.baseline, sources: this.sourceBaseline };
   }
 
   get now(): EpochMs {
@@ -137,6 +142,7 @@ export class Detector {
 
   configure(settings: DetectorSettings): void {
     this.#settings = settings;
+    this.#isContract = settings.detection.profile === "contract";
     this.#windows.configure(windowSettings(settings));
     this.#appraiser.configure(settings.detection);
     this.#judge.configure(settings.detection);
@@ -162,15 +168,17 @@ export class Detector {
   observe(record: AccessRecord, source: Source, exempt: boolean, events: DetectorEvents): void {
     const slot = this.#slotOf(source);
     let slowLevel = 0;
+    let { path } = record;
     if (this.#isContract) {
       this.#windows.count(slot, this.#now, 1, 1, Mark.request | (record.status >= 400 ? Mark.error : 0));
     } else {
       const appraisal = this.#appraiser.appraise(record, source, slot, this.#now, this.#refilling === null);
       this.#windows.count(slot, this.#now, appraisal.cost, appraisal.sustainedCost, appraisal.marks);
       slowLevel = appraisal.slowLevel;
+      path = appraisal.path;
     }
     this.#site.count(record);
-    this.#sketch(record, slot);
+    this.#sketch(record, path, slot);
     if (!exempt) this.#judgeSource(slot, record, slowLevel, events);
     if (this.#isContract) this.#judgeSite(events);
   }
@@ -277,12 +285,13 @@ export class Detector {
     return saved.now;
   }
 
-  get #isContract(): boolean {
-    return this.#settings.detection.profile === "contract";
-  }
-
   #norms(): Norms {
-    return { at: this.#now, isLearning: this.isLearning, site: this.#site.baseline, sources: this.sourceBaseline };
+    const present = this.#present;
+    present.at = this.#now;
+    present.isLearning = this.isLearning;
+    present.site = this.#site.baseline;
+    present.sources = this.sourceBaseline;
+    return present;
   }
 
   #begin(at: EpochMs, second: number): void {
@@ -380,13 +389,13 @@ export class Detector {
     });
   }
 
-  /** Remembers what a busy source asks for: all of its first requests, then a sample. */
-  #sketch(record: AccessRecord, slot: number): void {
+  /** Remembers what a busy source asks for: all of its first requests, then a sample. `path`: its query is not needed. */
+  #sketch(record: AccessRecord, path: string, slot: number): void {
     const { table } = this.#windows;
     const requests = table.columns.requests[slot]!;
     if (requests < BUSY_REQUESTS) return;
     const weight = requests < SKETCHED_WHOLE ? 1 : SAMPLE;
-    if (requests % weight === 0) table.openSketch(slot).add(record.path, record.status, record.userAgent, weight);
+    if (requests % weight === 0) table.openSketch(slot).add(path, record.status, record.userAgent, weight);
   }
 
   #judgeSource(slot: number, record: AccessRecord | null, slowLevel: number, events: DetectorEvents): void {

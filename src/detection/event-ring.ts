@@ -20,30 +20,50 @@ export function failureWeight(marks: number, exploitWeight: number): number {
   return marks & Mark.exploit ? exploitWeight : marks & Mark.certain ? 1 : 0;
 }
 
+/** Events in a block: about a megabyte. */
+const BLOCK = 65_536;
+
+/** A stretch of events, as columns: 17 bytes an event. */
+class Block {
+  readonly at: Float64Array;
+  readonly slot: Int32Array;
+  readonly cost: Float32Array;
+  readonly marks: Uint8Array;
+
+  constructor(size: number) {
+    this.at = new Float64Array(size);
+    this.slot = new Int32Array(size);
+    this.cost = new Float32Array(size);
+    this.marks = new Uint8Array(size);
+  }
+}
+
 /**
- * The events of the last window, oldest first, for all sources together: a ring that grows up to a bound.
- * One shared ring instead of one list per source keeps a source without traffic at zero bytes and makes
- * eviction O(1) amortised. Times must not decrease; the engine sees to that.
+ * The events of the last window, oldest first, for all sources together, up to a bound. One shared queue instead of
+ * one list per source keeps a source without traffic at zero bytes and makes eviction O(1) amortised. In blocks, so
+ * that it takes no more memory than its events do, and gives back what a flood took. Times must not decrease; the
+ * engine sees to that.
  */
 export class EventRing {
-  #at: Float64Array;
-  #slot: Int32Array;
-  #cost: Float32Array;
-  #marks: Uint8Array;
+  /** Oldest first; the last one is being filled. */
+  readonly #blocks: Block[] = [];
+  #first: Block;
+  #last: Block;
+  /** The next block, when one has been emptied: a steady flow makes none. */
+  #spare: Block | null = null;
+  /** Where the oldest event is in the first block, and where the next one goes in the last. */
   #head = 0;
+  #tail = 0;
   #length = 0;
   /** Events pushed out before their time because the ring was full. */
   overflowed = 0;
 
   constructor(
     readonly capacityLimit: number,
-    initial = 1024,
+    private readonly blockSize = BLOCK,
   ) {
-    const size = Math.min(initial, capacityLimit);
-    this.#at = new Float64Array(size);
-    this.#slot = new Int32Array(size);
-    this.#cost = new Float32Array(size);
-    this.#marks = new Uint8Array(size);
+    this.#first = this.#last = new Block(blockSize);
+    this.#blocks.push(this.#first);
   }
 
   get length(): number {
@@ -52,20 +72,20 @@ export class EventRing {
 
   /** Time of the oldest event; Infinity when empty. */
   get oldestAt(): EpochMs {
-    return this.#length === 0 ? Number.POSITIVE_INFINITY : this.#at[this.#head]!;
+    return this.#length === 0 ? Number.POSITIVE_INFINITY : this.#first.at[this.#head]!;
   }
 
   /** Appends; returns the cost as stored (32-bit), so that adding and removing it cancel exactly. */
   push(at: EpochMs, slot: number, cost: number, marks: number): number {
-    if (this.#length === this.#at.length) this.#grow();
-    let i = this.#head + this.#length;
-    if (i >= this.#at.length) i -= this.#at.length;
-    this.#at[i] = at;
-    this.#slot[i] = slot;
-    this.#cost[i] = cost;
-    this.#marks[i] = marks;
+    if (this.#tail === this.blockSize) this.#extend();
+    const block = this.#last;
+    const i = this.#tail++;
+    block.at[i] = at;
+    block.slot[i] = slot;
+    block.cost[i] = cost;
+    block.marks[i] = marks;
     this.#length++;
-    return this.#cost[i]!;
+    return block.cost[i]!;
   }
 
   /** Is there room without growing past the bound? When not, the caller evicts the oldest first. */
@@ -75,33 +95,39 @@ export class EventRing {
 
   /** Removes the oldest event and hands it to `take`. */
   shift(take: (slot: number, cost: number, marks: number) => void): void {
-    const i = this.#head;
-    this.#head = i + 1 === this.#at.length ? 0 : i + 1;
+    const block = this.#first;
+    const i = this.#head++;
     this.#length--;
-    take(this.#slot[i]!, this.#cost[i]!, this.#marks[i]!);
+    if (this.#head === this.blockSize) this.#dropFirst();
+    take(block.slot[i]!, block.cost[i]!, block.marks[i]!);
   }
 
   /** Visits the events of one slot, oldest first, by looking through all. */
   forEachOf(slot: number, visit: (at: EpochMs, marks: number) => void): void {
-    for (let n = 0, i = this.#head; n < this.#length; n++) {
-      if (this.#slot[i] === slot) visit(this.#at[i]!, this.#marks[i]!);
-      i = i + 1 === this.#slot.length ? 0 : i + 1;
+    let i = this.#head;
+    for (const block of this.#blocks) {
+      const end = block === this.#last ? this.#tail : this.blockSize;
+      for (; i < end; i++) if (block.slot[i] === slot) visit(block.at[i]!, block.marks[i]!);
+      i = 0;
     }
   }
 
-  #grow(): void {
-    const size = Math.min(this.capacityLimit, this.#at.length * 2);
-    this.#at = this.#unrolled(this.#at, new Float64Array(size));
-    this.#slot = this.#unrolled(this.#slot, new Int32Array(size));
-    this.#cost = this.#unrolled(this.#cost, new Float32Array(size));
-    this.#marks = this.#unrolled(this.#marks, new Uint8Array(size));
-    this.#head = 0;
+  #extend(): void {
+    this.#last = this.#spare ?? new Block(this.blockSize);
+    this.#spare = null;
+    this.#tail = 0;
+    this.#blocks.push(this.#last);
   }
 
-  #unrolled<T extends Float64Array | Int32Array | Float32Array | Uint8Array>(from: T, to: T): T {
-    const tail = from.subarray(this.#head);
-    to.set(tail as never, 0);
-    to.set(from.subarray(0, this.#head) as never, tail.length);
-    return to;
+  /** The last block too, once it is full and everything has left: the next event finds it empty. */
+  #dropFirst(): void {
+    this.#head = 0;
+    if (this.#first === this.#last) {
+      this.#tail = 0;
+      return;
+    }
+    this.#spare = this.#first;
+    this.#blocks.shift();
+    this.#first = this.#blocks[0]!;
   }
 }

@@ -8,14 +8,16 @@ const MAX_TEXT = 200;
  * Metwally, Agrawal and El Abbadi (2005). A count is an upper bound, never too low.
  */
 export class PathSketch {
-  #paths: { path: string; count: number }[] = [];
-  #statuses: { status: number; count: number }[] = [];
+  // Numbers and texts in columns: there is a sketch for every busy source, and a list of pairs would be ten objects each.
+  readonly #paths: string[] = [];
+  readonly #pathCounts: number[] = [];
+  readonly #statuses: number[] = [];
+  readonly #statusCounts: number[] = [];
   userAgent: string | undefined;
 
   /** Counts a request; `weight` is how many it stands for. */
   add(path: string, status: number, userAgent: string | undefined, weight: number): void {
-    const cut = queryStart(path);
-    this.#addPath(cut < path.length || path.length > MAX_TEXT ? path.slice(0, Math.min(cut, MAX_TEXT)) : path, weight);
+    this.#addPath(path, Math.min(queryStart(path), MAX_TEXT), weight);
     this.#addStatus(status, weight);
     if (userAgent !== undefined)
       this.userAgent = userAgent.length > MAX_TEXT ? userAgent.slice(0, MAX_TEXT) : userAgent;
@@ -23,28 +25,40 @@ export class PathSketch {
 
   /** Most frequent first, at most `limit`. */
   paths(limit = 5): { path: string; count: number }[] {
-    return this.#paths.toSorted((a, b) => b.count - a.count).slice(0, limit);
+    const paths = this.#paths.map((path, i) => ({ path, count: this.#pathCounts[i]! }));
+    return paths.sort((a, b) => b.count - a.count).slice(0, limit);
   }
 
   statuses(limit = 5): { status: number; count: number }[] {
-    return this.#statuses.toSorted((a, b) => b.count - a.count).slice(0, limit);
+    const statuses = this.#statuses.map((status, i) => ({ status, count: this.#statusCounts[i]! }));
+    return statuses.sort((a, b) => b.count - a.count).slice(0, limit);
   }
 
-  #addPath(path: string, weight: number): void {
-    const known = this.#paths.find((entry) => entry.path === path);
-    if (known) known.count += weight;
-    else if (this.#paths.length < PATHS) this.#paths.push({ path, count: weight });
-    else {
-      const least = this.#paths.reduce((a, b) => (b.count < a.count ? b : a));
-      least.path = path;
-      least.count += weight;
+  /** The first `length` characters of `path`: cut out only when they are new. */
+  #addPath(path: string, length: number, weight: number): void {
+    const paths = this.#paths;
+    const counts = this.#pathCounts;
+    let least = 0;
+    for (let i = 0; i < paths.length; i++) {
+      const known = paths[i]!;
+      if (known.length === length && (known === path || (length < path.length && path.startsWith(known)))) {
+        counts[i]! += weight;
+        return;
+      }
+      if (counts[i]! < counts[least]!) least = i;
     }
+    const at = paths.length < PATHS ? paths.length : least;
+    paths[at] = length < path.length ? path.slice(0, length) : path;
+    counts[at] = (counts[at] ?? 0) + weight;
   }
 
   #addStatus(status: number, weight: number): void {
-    const known = this.#statuses.find((entry) => entry.status === status);
-    if (known) known.count += weight;
-    else if (this.#statuses.length < STATUSES) this.#statuses.push({ status, count: weight });
+    const known = this.#statuses.indexOf(status);
+    if (known >= 0) this.#statusCounts[known]! += weight;
+    else if (this.#statuses.length < STATUSES) {
+      this.#statuses.push(status);
+      this.#statusCounts.push(weight);
+    }
   }
 }
 

@@ -9,7 +9,7 @@ import { type Minute, Minutes } from "./minutes.ts";
 import { PathSketch } from "./path-sketch.ts";
 import type { SecondCount, SourceWindows } from "./source-windows.ts";
 import type { Tuning } from "./tuning.ts";
-import { compare, type Thresholds, triggerRate } from "./verdict.ts";
+import { compare, type Thresholds, Trigger } from "./verdict.ts";
 
 export type SiteSettings = Pick<Config, "detection" | "baseline">;
 
@@ -37,6 +37,8 @@ export class Site {
   readonly #watch: GlobalWatch;
   readonly #history = new SiteHistory();
   readonly #minutes = new Minutes();
+  #thresholds: Thresholds;
+  #trigger: Trigger;
   #sketch = new PathSketch();
   #lastSketch = new PathSketch();
   #secondRequests = 0;
@@ -48,16 +50,14 @@ export class Site {
     private readonly tuning: Tuning,
     private readonly windows: SourceWindows,
   ) {
+    this.#thresholds = thresholdsOf(settings);
+    this.#trigger = new Trigger(this.#thresholds);
     this.#baseline = new Baseline(baselineSettings(settings));
     this.#watch = new GlobalWatch(watchSettings(settings), tuning.calmMs);
   }
 
   get baseline(): BaselineSnapshot {
     return this.#baseline.snapshot;
-  }
-
-  get thresholds(): Thresholds {
-    return { zScore: this.settings.detection.z_score, rateMultiple: this.settings.detection.rate_multiple };
   }
 
   /** The anomaly now firing, or null. */
@@ -68,6 +68,8 @@ export class Site {
 
   configure(settings: SiteSettings): void {
     this.settings = settings;
+    this.#thresholds = thresholdsOf(settings);
+    this.#trigger = new Trigger(this.#thresholds);
     this.#baseline.configure(baselineSettings(settings));
     this.#watch.configure(watchSettings(settings));
   }
@@ -84,7 +86,7 @@ export class Site {
     if (!this.#isFrozen(second * 1000))
       this.#baseline.addSecond(second, this.#secondRequests, this.#secondErrors, this.windows.table.active);
     const baseline = this.#baseline.snapshot;
-    const trigger = triggerRate(baseline, this.thresholds);
+    const trigger = this.#trigger.of(baseline);
     this.#history.add(second, this.#secondRequests, this.#secondErrors, baseline, trigger);
     this.#minutes.add(second, this.#secondRequests, this.#secondErrors, baseline, trigger);
     this.#secondRequests = this.#secondErrors = 0;
@@ -114,7 +116,7 @@ export class Site {
   /** Looks at the site now and tells what changed. */
   judge(at: EpochMs, events: SiteEvents): void {
     const rate = this.#rate;
-    const isAbove = rate > triggerRate(this.baseline, this.thresholds);
+    const isAbove = rate > this.#trigger.of(this.baseline);
     const hot = isAbove && (this.#isContract || this.#isWidespread());
     const since = this.#watch.firingSince;
     const change = this.#watch.update(at, hot);
@@ -180,7 +182,7 @@ export class Site {
     const busiest = table.top(1, (slot) => table.columns.requests[slot]!)[0];
     // Nor one of the banned: what they had asked for until then stays in the window for its length.
     const without = requests - table.forgotten - (busiest === undefined ? 0 : table.columns.requests[busiest]!);
-    return without / (this.settings.detection.window / 1000) > triggerRate(this.baseline, this.thresholds);
+    return without / (this.settings.detection.window / 1000) > this.#trigger.of(this.baseline);
   }
 
   #verdict(at: EpochMs, rate: number): GlobalVerdict {
@@ -198,8 +200,8 @@ export class Site {
       rate,
       comparedRate: rate,
       baseline: this.baseline,
-      ...compare(rate, this.baseline, this.thresholds),
-      thresholds: this.thresholds,
+      ...compare(rate, this.baseline, this.#thresholds),
+      thresholds: this.#thresholds,
       trusted: false,
       topPaths: sketch.paths(),
       statuses: sketch.statuses(),
@@ -218,6 +220,10 @@ function baselineSettings({ baseline, detection }: SiteSettings): BaselineSettin
     floorStddev: baseline.floor.stddev,
     guardBy: detection.profile === "contract" ? "discard" : "winsorise",
   };
+}
+
+function thresholdsOf({ detection }: SiteSettings): Thresholds {
+  return { zScore: detection.z_score, rateMultiple: detection.rate_multiple };
 }
 
 function watchSettings({ detection }: SiteSettings) {

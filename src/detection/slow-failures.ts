@@ -1,5 +1,6 @@
 import type { EpochMs } from "../accesslog/record.ts";
 import type { Source } from "../net/cidr.ts";
+import { RecencyMap } from "./recency.ts";
 
 /** The span that the limit is about. */
 export const SLOW_MS = 6 * 3_600_000;
@@ -14,7 +15,8 @@ const LIMIT = 50_000;
  * leaky bucket per source: each failure fills it, time empties it at the limit per six hours.
  */
 export class SlowFailures {
-  #levels = new Map<Source, { level: number; at: EpochMs }>();
+  /** In order of last failure. */
+  readonly #levels = new RecencyMap<{ readonly level: number; readonly at: EpochMs }>(LIMIT);
   /** What changed since the last save; null until the first save, so that nobody who never saves pays for it. */
   #changed: Set<Source> | null = null;
 
@@ -37,7 +39,7 @@ export class SlowFailures {
 
   /** After its ban a source has `chances` failures left: it needs a new offence, but not a whole new siege. */
   afterBan(source: Source, chances: number, at: EpochMs): void {
-    if (this.#levels.has(source))
+    if (this.#levels.get(source) !== undefined)
       this.#set(source, Math.max(0, Math.min(this.levelOf(source, at), this.limit - chances)), at);
   }
 
@@ -62,15 +64,8 @@ export class SlowFailures {
   }
 
   #set(source: Source, level: number, at: EpochMs): void {
-    this.#levels.delete(source);
-    if (this.#levels.size >= LIMIT) this.#forgetOldest();
-    this.#levels.set(source, { level, at });
+    const gone = this.#levels.set(source, { level, at });
+    if (gone !== undefined) this.#changed?.add(gone);
     this.#changed?.add(source);
-  }
-
-  #forgetOldest(): void {
-    const oldest = this.#levels.keys().next().value!;
-    this.#levels.delete(oldest);
-    this.#changed?.add(oldest);
   }
 }

@@ -3,11 +3,12 @@ import type { Config } from "../config/schema.ts";
 import type { BaselineSnapshot, SourceVerdict } from "../decision.ts";
 import type { SurgeReading, TestReading } from "../explanation.ts";
 import type { Appraiser } from "./appraiser.ts";
+import { type Bars, barsOf } from "./bars.ts";
 import { SLOW_MS } from "./slow-failures.ts";
 import type { SourceTable } from "./source-table.ts";
 import { SUSTAINED_MS } from "./source-windows.ts";
 import type { Tuning } from "./tuning.ts";
-import { type Comparison, compare, scaled, type Thresholds, triggerRate } from "./verdict.ts";
+import { type Comparison, compare, partOf, type Thresholds, triggerRate } from "./verdict.ts";
 
 /** What the site has learned, as far as single sources are held against it. */
 export interface Norms {
@@ -34,30 +35,37 @@ export interface SourceReading {
 
 /** Failures of a source in one window, and the bar that they are held against. */
 interface FailureTest {
-  readonly windowMs: number;
-  readonly count: number;
-  readonly bar: number;
+  windowMs: number;
+  count: number;
+  bar: number;
 }
 
 /** Holds single sources against what was learned. It counts nothing and remembers nothing. */
 export class SourceJudge {
+  #bars: Bars;
+  /** Filled anew for each source: most that fail now and then are nowhere near a bar. */
+  readonly #failureTests: readonly FailureTest[] = Array.from({ length: 3 }, () => ({ windowMs: 0, count: 0, bar: 0 }));
+
   constructor(
     private settings: Config["detection"],
     private readonly tuning: Tuning,
     private readonly table: SourceTable,
     private readonly appraiser: Appraiser,
-  ) {}
+  ) {
+    this.#bars = barsOf(settings, tuning);
+  }
 
   configure(settings: Config["detection"]): void {
     this.settings = settings;
+    this.#bars = barsOf(settings, this.tuning);
   }
 
   get thresholds(): Thresholds {
-    return { zScore: this.settings.z_score, rateMultiple: this.settings.rate_multiple };
+    return this.#bars.thresholds;
   }
 
   get tightenedThresholds(): Thresholds {
-    return scaled(this.thresholds, this.settings.error_surge.tighten);
+    return this.#bars.tightened;
   }
 
   /** The verdict on a source, or null when it is normal. `slowLevel`: its slow failures, where a request added one. */
@@ -91,7 +99,7 @@ export class SourceJudge {
     const { failures } = this.settings;
     const isWatched = !this.#isContract && failures.enabled;
     const slow = this.appraiser.slow.levelOf(this.table.sourceOf(slot), norms.at);
-    const bars = isWatched ? this.#failureTests(slot, slow, norms) : [];
+    const bars = isWatched ? this.#testFailures(slot, slow, norms) : [];
     return [
       ...bars.map(({ windowMs, count, bar }): TestReading => {
         const seconds = windowMs / 1000;
@@ -112,30 +120,30 @@ export class SourceJudge {
   }
 
   get #isContract(): boolean {
-    return this.settings.profile === "contract";
+    return this.#bars.isContract;
   }
 
   get #windowSeconds(): number {
-    return this.settings.window / 1000;
+    return this.#bars.windowSeconds;
   }
 
   #requests(slot: number, norms: Norms): SourceVerdict | null {
     const rate = this.#comparedRate(slot);
     // The lower, tightened trigger first: most sources are below both, and a surge takes looking.
-    if (rate <= triggerRate(norms.sources, this.tightenedThresholds)) return null;
+    if (rate <= this.#bars.tightenedTrigger.of(norms.sources)) return null;
     const surge = this.#isSurge(slot, norms);
+    if (!surge && rate <= this.#bars.trigger.of(norms.sources)) return null;
     const thresholds = surge ? this.tightenedThresholds : this.thresholds;
-    if (rate <= triggerRate(norms.sources, thresholds)) return null;
     return this.#verdict(slot, "requests", this.settings.window, rate, norms.sources, thresholds, surge, norms);
   }
 
   #sustained(slot: number, norms: Norms): SourceVerdict | null {
     const rate = this.table.columns.sustainedCost[slot]! / (SUSTAINED_MS / 1000);
-    const baseline = scaledBaseline(norms.sources, this.tuning.sustainedShare);
-    if (rate <= triggerRate(baseline, this.tightenedThresholds)) return null;
+    if (rate <= this.#bars.tightenedSustained.of(norms.sources)) return null;
     const surge = this.#isSurge(slot, norms);
+    if (!surge && rate <= this.#bars.sustained.of(norms.sources)) return null;
     const thresholds = surge ? this.tightenedThresholds : this.thresholds;
-    if (rate <= triggerRate(baseline, thresholds)) return null;
+    const baseline = partOf(norms.sources, this.tuning.sustainedShare);
     return this.#verdict(slot, "requests", SUSTAINED_MS, rate, baseline, thresholds, surge, norms);
   }
 
@@ -143,11 +151,13 @@ export class SourceJudge {
     if (!this.settings.failures.enabled) return null;
     const c = this.table.columns;
     if (slowLevel === 0 && c.sustainedCertain[slot]! <= 0 && c.sustainedProbes[slot] === 0) return null;
-    const test = this.#failureTests(slot, slowLevel, norms).find(({ count, bar }) => count > bar);
-    return test === undefined ? null : this.#failed(slot, test, norms);
+    for (const test of this.#testFailures(slot, slowLevel, norms))
+      if (test.count > test.bar) return this.#failed(slot, test, norms);
+    return null;
   }
 
-  #failureTests(slot: number, slowLevel: number, norms: Norms): FailureTest[] {
+  /** The three failure tests of a source; good until the next call. */
+  #testFailures(slot: number, slowLevel: number, norms: Norms): readonly FailureTest[] {
     const { failures, trust, window } = this.settings;
     const c = this.table.columns;
     const learning = norms.isLearning ? this.tuning.warmUpFailures : 1;
@@ -159,12 +169,18 @@ export class SourceJudge {
       c.sustainedSiblings[slot]!,
       c.sustainedRequests[slot]!,
     );
-    return [
-      // A shorter window is no reason to forgive less: people mistype in bursts.
-      { windowMs: window, count: fast, bar: failures.per_minute * Math.max(1, window / 60_000) * slack },
-      { windowMs: SUSTAINED_MS, count: slow, bar: failures.per_10_minutes * slack },
-      { windowMs: SLOW_MS, count: slowLevel, bar: failures.per_6_hours * learning },
-    ];
+    // A shorter window is no reason to forgive less: people mistype in bursts.
+    this.#setTest(0, window, fast, failures.per_minute * Math.max(1, window / 60_000) * slack);
+    this.#setTest(1, SUSTAINED_MS, slow, failures.per_10_minutes * slack);
+    this.#setTest(2, SLOW_MS, slowLevel, failures.per_6_hours * learning);
+    return this.#failureTests;
+  }
+
+  #setTest(i: number, windowMs: number, count: number, bar: number): void {
+    const test = this.#failureTests[i]!;
+    test.windowMs = windowMs;
+    test.count = count;
+    test.bar = bar;
   }
 
   /** Failures by meaning: the certain ones always, probing only when it is much of what the source does. */
@@ -213,7 +229,7 @@ export class SourceJudge {
     };
     if (this.#isContract) return [against(norms.sources, rate, windowMs)];
     const sustained = this.table.columns.sustainedCost[slot]! / (SUSTAINED_MS / 1000);
-    const baseline = scaledBaseline(norms.sources, this.tuning.sustainedShare);
+    const baseline = partOf(norms.sources, this.tuning.sustainedShare);
     return [against(norms.sources, rate, windowMs), against(baseline, sustained, SUSTAINED_MS)];
   }
 
@@ -277,8 +293,4 @@ export class SourceJudge {
       userAgent: sketch?.userAgent,
     };
   }
-}
-
-function scaledBaseline(baseline: BaselineSnapshot, part: number): BaselineSnapshot {
-  return { ...baseline, mean: baseline.mean * part, stddev: baseline.stddev * part };
 }

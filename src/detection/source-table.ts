@@ -19,8 +19,8 @@ interface Columns {
   sustainedSiblings: Uint32Array;
   sustainedErrors: Uint32Array;
   sustainedCost: Float64Array;
-  /** Buckets of this source in the sustained ring, and the serial number of the open one. */
-  buckets: Uint32Array;
+  /** Buckets of this source in the sustained ring (61 at most), and the serial number of the open one. */
+  buckets: Uint8Array;
   openBucket: Float64Array;
   /** Highest compared rate of this visit: what the busy-source baseline learns. */
   peak: Float32Array;
@@ -138,6 +138,8 @@ export class SourceTable {
     const c = this.columns;
     c.cost[slot]! += cost;
     if (marks & Mark.request) this.#applyRequest(slot, one);
+    // Most requests are nothing more than that.
+    if (marks === Mark.request) return;
     if (marks & Mark.error) c.errors[slot]! += one;
     if (marks & Mark.blamed) c.blamed[slot]! += one;
     c.certain[slot]! += one * failureWeight(marks, this.exploitWeight);
@@ -223,7 +225,7 @@ function allocate(size: number): Columns {
     sustainedSiblings: new Uint32Array(size),
     sustainedErrors: new Uint32Array(size),
     sustainedCost: new Float64Array(size),
-    buckets: new Uint32Array(size),
+    buckets: new Uint8Array(size),
     openBucket: new Float64Array(size).fill(-1),
     peak: new Float32Array(size),
     since: new Float64Array(size),
@@ -232,8 +234,13 @@ function allocate(size: number): Columns {
   };
 }
 
+/** Doubled while small, then by a quarter: among a million sources what nobody needs would be a hundred megabytes. */
+export function largerSize(size: number): number {
+  return size < 1 << 17 ? size * 2 : Math.ceil(size * 1.25);
+}
+
 function grow(old: Columns): Columns {
-  const next = allocate(old.requests.length * 2);
+  const next = allocate(largerSize(old.requests.length));
   for (const name of Object.keys(old) as (keyof Columns)[]) (next[name] as Uint8Array).set(old[name] as Uint8Array);
   return next;
 }

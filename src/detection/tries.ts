@@ -1,4 +1,5 @@
 import type { EpochMs } from "../accesslog/record.ts";
+import { largerSize } from "./source-table.ts";
 
 /** Most tries waiting at once; beyond that they count at once. */
 const MOST_WAITING = 65_536;
@@ -64,7 +65,7 @@ export class Tries {
   }
 
   #grow(): void {
-    const size = this.#visits.length * 2;
+    const size = largerSize(this.#visits.length);
     const wider = <T extends Uint16Array | Uint32Array>(from: T, to: T): T => {
       to.set(from);
       return to;

@@ -73,9 +73,9 @@ export const TUNING: Tuning = {
     // Monitors ask once a second all day for an answer that costs the server little.
     probe: 0.3,
     // The first look at a page in an hour: reading, crawling, backing up.
-    firstVisit: 0.6,
+    firstVisit: 0.45,
     // The same held for ten minutes: a crawler reads page after page, each once, at a steady pace.
-    firstVisitSustained: 0.3,
+    firstVisitSustained: 0.2,
     // The login form asked for again and again: people see it once, guessers before every guess.
     login: 2,
     page: 1,
@@ -113,7 +113,7 @@ export const TUNING: Tuning = {
   // A crawler that comes back to a directory which has moved fails on page after page of it; scanners look around.
   siblingWeight: 0.25,
   // People open the form once a day; guessers before every guess, and some guess in its query.
-  loginFormWeight: 0.25,
+  loginFormWeight: 0.1,
   // After its ban a source has to fail a few times more: a person has found the password by then.
   secondChance: 4,
   // Offices, crawlers and sync clients: a site with a thousand visits a day has a couple of dozen of them.

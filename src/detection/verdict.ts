@@ -35,6 +35,31 @@ export function triggerRate(baseline: Pick<BaselineSnapshot, "mean" | "stddev">,
   return Math.min(baseline.mean + thresholds.zScore * baseline.stddev, baseline.mean * thresholds.rateMultiple);
 }
 
+/** triggerRate, remembered for the last baseline: a new one comes once a minute, and every request is held against it. */
+export class Trigger {
+  #baseline: BaselineSnapshot | null = null;
+  #rate = 0;
+
+  /** `part`: of the baseline, mean and deviation alike. */
+  constructor(
+    private readonly thresholds: Thresholds,
+    private readonly part = 1,
+  ) {}
+
+  of(baseline: BaselineSnapshot): number {
+    if (baseline !== this.#baseline) {
+      this.#baseline = baseline;
+      this.#rate = triggerRate(partOf(baseline, this.part), this.thresholds);
+    }
+    return this.#rate;
+  }
+}
+
+/** A baseline of which only a part is needed. */
+export function partOf(baseline: BaselineSnapshot, part: number): BaselineSnapshot {
+  return part === 1 ? baseline : { ...baseline, mean: baseline.mean * part, stddev: baseline.stddev * part };
+}
+
 /** Both thresholds multiplied by one factor: halved by an error surge. */
 export function scaled(thresholds: Thresholds, factor: number): Thresholds {
   return factor === 1

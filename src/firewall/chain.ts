@@ -29,6 +29,14 @@ export interface BackendSettings {
   readonly variant: Variant;
 }
 
+/** What OwnChain.repair found. */
+export interface Repaired {
+  /** The hooks now in force, in words. */
+  readonly hooks: readonly string[];
+  /** Tables, of both families, that had to be changed. */
+  readonly repaired: number;
+}
+
 /** Most lines of one table or set in a snapshot. */
 export const SNAPSHOT_LINES = 2_000;
 
@@ -76,28 +84,30 @@ export class OwnChain {
     return cutSave(text, this.tables, maxLines);
   }
 
-  /** Makes chain, head rules and hooks where they are missing. Returns the hooks now in force, in words. */
-  async repair(headOf: (family: Family) => readonly string[], holdsBans: boolean): Promise<string[]> {
+  /** Makes chain, head rules and hooks where they are missing. */
+  async repair(headOf: (family: Family) => readonly string[], holdsBans: boolean): Promise<Repaired> {
     const v4 = await this.#repairFamily("v4", headOf("v4"), holdsBans);
-    let v6: Tables;
+    let v6: { readonly tables: Tables; readonly repaired: number };
     try {
       v6 = await this.#repairFamily("v6", headOf("v6"), holdsBans);
       this.#v6Missing = "";
     } catch (error) {
       if (!(error instanceof Error) || !isWithoutV6(error.message)) throw error;
       this.#v6Missing = error.message;
-      return this.hooks.map((hook) => `${hook} (IPv4 only)`);
+      return { hooks: this.hooks.map((hook) => `${hook} (IPv4 only)`), repaired: v4.repaired };
     }
-    return this.hooks.map((hook) => describeHook(hook, v4, v6));
+    const hooks = this.hooks.map((hook) => describeHook(hook, v4.tables, v6.tables));
+    return { hooks, repaired: v4.repaired + v6.repaired };
   }
 
-  async #repairFamily(family: Family, head: readonly string[], holdsBans: boolean): Promise<Tables> {
+  async #repairFamily(family: Family, head: readonly string[], holdsBans: boolean) {
     const tables = await this.look(family);
     for (const name of this.tables) if (!tables.has(name)) this.#madeTables.add(`${family} ${name}`);
     const own = this.tables.filter((name) => this.#madeTables.has(`${family} ${name}`));
     const layout: ChainLayout = { chain: this.name, hooks: this.hooks, head, holdsBans, ownTables: new Set(own) };
-    await this.restore(family, repairText(tables, layout), `install the ${this.name} chain`);
-    return tables;
+    const text = repairText(tables, layout);
+    await this.restore(family, text, `install the ${this.name} chain`);
+    return { tables, repaired: text.match(/^COMMIT$/gm)?.length ?? 0 };
   }
 
   /** Adds or deletes rules in every table in use, in one command. */

@@ -10,8 +10,8 @@ export class DryRunFirewall implements Firewall {
     private readonly now: () => number,
   ) {}
 
-  init(): Promise<void> {
-    return Promise.resolve();
+  init(): Promise<number> {
+    return Promise.resolve(0);
   }
 
   ban(entries: readonly FirewallEntry[]): Promise<void> {

@@ -14,6 +14,8 @@ export class FakeFirewall implements Firewall {
   readonly drops = new Map<Source, number>();
   /** How often `escalate` still finds something to do. */
   escalationsLeft = 0;
+  /** What the next calls of `init` find to repair, in tables. */
+  readonly damage: number[] = [];
   #memory: DryRunFirewall;
   #failures = new Map<Step, string[]>();
 
@@ -29,8 +31,9 @@ export class FakeFirewall implements Firewall {
     this.#failures.set(step, [...(this.#failures.get(step) ?? []), ...new Array<string>(times).fill(cause)]);
   }
 
-  async init(): Promise<void> {
+  async init(): Promise<number> {
     this.#step("init", []);
+    return this.damage.shift() ?? 0;
   }
 
   async ban(entries: readonly FirewallEntry[]): Promise<void> {

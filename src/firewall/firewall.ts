@@ -28,8 +28,11 @@ export interface DropCounter {
  * timeout, unbanning an absent one succeeds. Failures throw FirewallError.
  */
 export interface Firewall {
-  /** Creates our chain, set and hooks where they are missing. Safe to repeat; it is also the repair. */
-  init(): Promise<void>;
+  /**
+   * Creates our chain, set and hooks where they are missing. Safe to repeat; it is also the repair. Resolves to the
+   * number of tables in which chain or hook were not as they must be.
+   */
+  init(): Promise<number>;
   /** Bans all of them; a bulk of thousands takes few commands. */
   ban(entries: readonly FirewallEntry[]): Promise<void>;
   unban(sources: readonly Source[]): Promise<void>;

@@ -45,7 +45,7 @@ export class FirewallGate implements Firewall {
     return this.#real ?? this.#dryRun;
   }
 
-  init(): Promise<void> {
+  init(): Promise<number> {
     return this.#inner.init();
   }
 

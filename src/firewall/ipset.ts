@@ -23,13 +23,15 @@ export class IpsetFirewall implements Firewall {
     this.#hooks = settings.hooks;
   }
 
-  async init(): Promise<void> {
+  async init(): Promise<number> {
     await this.#createSets();
     const spare = spareRules(this.settings.sparePorts);
-    this.#hooks = await this.chain.repair(
+    const { hooks, repaired } = await this.chain.repair(
       (family) => [...spare, `-m set --match-set ${this.#set(family)} src -j DROP`],
       false,
     );
+    this.#hooks = hooks;
+    return repaired;
   }
 
   async ban(entries: readonly FirewallEntry[]): Promise<void> {

@@ -27,9 +27,11 @@ export class IptablesFirewall implements Firewall {
     this.#hooks = settings.hooks;
   }
 
-  async init(): Promise<void> {
+  async init(): Promise<number> {
     const spare = spareRules(this.settings.sparePorts);
-    this.#hooks = await this.chain.repair(() => spare, true);
+    const { hooks, repaired } = await this.chain.repair(() => spare, true);
+    this.#hooks = hooks;
+    return repaired;
   }
 
   /** Adds what fits under MAX_RULES; throws when something did not fit. */
@@ -82,12 +84,17 @@ export class IptablesFirewall implements Firewall {
   }
 
   async list(): Promise<FirewallEntry[]> {
-    const held: Source[] = [];
-    for (const family of this.chain.families)
-      held.push(...this.#held(await this.chain.look(family, "list the bans"), "some"));
-    this.#forget(new Set(held));
+    const held: FirewallEntry[] = [];
+    for (const family of this.chain.families) {
+      const tables = await this.chain.look(family, "list the bans");
+      const whole = this.#held(tables, "every");
+      // What one table has lost is about to end for whoever compares: it is banned anew, or taken out.
+      for (const source of this.#held(tables, "some"))
+        held.push({ source, remainingMs: whole.has(source) ? this.#remaining(source) : 0 });
+    }
+    this.#forget(new Set(held.map(({ source }) => source)));
     this.#entries = held.length;
-    return held.map((source) => ({ source, remainingMs: this.#remaining(source) }));
+    return held;
   }
 
   async counters(): Promise<DropCounter[]> {

@@ -43,7 +43,7 @@ export class LadderFirewall implements Firewall {
     this.#current = this.#build(rungs[0]!);
   }
 
-  init(): Promise<void> {
+  init(): Promise<number> {
     return this.#current.init();
   }
 

@@ -195,6 +195,7 @@ describe("reconcile", () => {
       add: [entry("10.0.0.4", "permanent")],
       remove: [source("10.0.0.3")],
       refresh: [entry("10.0.0.2", 600_000)],
+      repaired: 0,
     });
     expect(await firewall.list()).toEqual(wanted);
     expect(firewall.steps).toContain("init");
@@ -213,12 +214,28 @@ describe("reconcile", () => {
     expect(told()).toEqual(["ban 10.0.0.2 failed", "ban 10.0.0.2 done"]);
   });
 
+  test("tells once what was restored, also when a failed command had it restored", async () => {
+    firewall.damage.push(2);
+    expect((await worker.reconcile(() => [])).repaired).toBe(2);
+    firewall.failNext("ban");
+    firewall.damage.push(1);
+    worker.ban(entry("10.0.0.1"));
+    await worker.idle();
+    expect((await worker.reconcile(() => [entry("10.0.0.1")])).repaired).toBe(1);
+    expect((await worker.reconcile(() => [entry("10.0.0.1")])).repaired).toBe(0);
+  });
+
   test("leaves alone what the queue will do", async () => {
     firewall.bad.add("10.0.0.1");
     worker.ban(entry("10.0.0.1"));
     await worker.idle();
     const steps = firewall.steps.length;
-    expect(await worker.reconcile(() => [entry("10.0.0.1")])).toEqual({ add: [], remove: [], refresh: [] });
+    expect(await worker.reconcile(() => [entry("10.0.0.1")])).toEqual({
+      add: [],
+      remove: [],
+      refresh: [],
+      repaired: 0,
+    });
     expect(firewall.steps.slice(steps)).toEqual(["init", "list"]);
   });
 

@@ -28,6 +28,12 @@ type Job = {
   readonly quiet: boolean;
 } & ({ readonly action: "ban"; readonly until: number | "permanent" } | { readonly action: "unban" });
 
+/** What a reconcile found and put right. */
+export interface Mending extends Reconciliation {
+  /** Tables in which chain or hook had to be restored, since the last reconcile. */
+  readonly repaired: number;
+}
+
 /** Waits before the second, third, … attempt, in milliseconds; the last one repeats. */
 const RETRY_MS = [1_000, 2_000, 5_000] as const;
 
@@ -45,6 +51,8 @@ export class FirewallWorker {
   #delayed = new Map<Source, Job>();
   #running: Promise<void> | null = null;
   #stopping = new AbortController();
+  /** Tables restored when a command had failed, not yet told by a reconcile. */
+  #repaired = 0;
 
   constructor(
     private readonly firewall: Firewall,
@@ -78,9 +86,9 @@ export class FirewallWorker {
    * Repairs, then makes the kernel hold what is wanted; says what had to change. Throws FirewallError when it
    * cannot repair or look. Single entries that fail are reported and retried like submitted ones.
    */
-  reconcile(wanted: () => readonly FirewallEntry[]): Promise<Reconciliation> {
+  reconcile(wanted: () => readonly FirewallEntry[]): Promise<Mending> {
     return this.exclusive(async (firewall) => {
-      await firewall.init();
+      this.#repaired += await firewall.init();
       const present = await firewall.list();
       // What still waits here will be done anyway, and is reported when it is.
       const waiting = new Set([...this.#delayed.keys(), ...this.#queue.map((job) => job.source)]);
@@ -95,7 +103,9 @@ export class FirewallWorker {
       const unbans = change.remove.map((source): Job => ({ source, action: "unban", ...shared }));
       await this.#runTogether(bans, false);
       await this.#runTogether(unbans, false);
-      return change;
+      const repaired = this.#repaired;
+      this.#repaired = 0;
+      return { ...change, repaired };
     });
   }
 
@@ -194,7 +204,7 @@ export class FirewallWorker {
 
   async #repair(): Promise<boolean> {
     try {
-      await this.firewall.init();
+      this.#repaired += await this.firewall.init();
       return true;
     } catch (error) {
       if (!(error instanceof FirewallError)) throw error;

@@ -160,7 +160,7 @@ describe("outcomeMessage", () => {
       "first",
       [
         "Ban does not work: 203.0.113.10",
-        "7 of its requests reached the log in the 4s since the ban: the firewall does not stop this traffic. Run: anomaly-detector doctor",
+        "7 of its requests reached the log in the 4s since the ban: the firewall does not stop this traffic. Run: anomaly-detector check --host",
       ],
     ],
   ];

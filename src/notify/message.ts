@@ -133,7 +133,7 @@ function alertMessage(alert: Alert, at: EpochMs, hostname: string): Message {
       );
     case "ban-ineffective": {
       const { ban, requests, sinceBanMs } = alert;
-      const note = `${requests} of its requests reached the log in the ${lengthText(sinceBanMs)} since the ban: the firewall does not stop this traffic. Run: anomaly-detector doctor`;
+      const note = `${requests} of its requests reached the log in the ${lengthText(sinceBanMs)} since the ban: the firewall does not stop this traffic. Run: anomaly-detector check --host`;
       return compose(`Ban does not work: ${ban.source}`, note, at, hostname, [
         condition(ban),
         ...measurements(ban.cause.scope === "source" ? ban.cause : null, " at the ban"),
@@ -141,6 +141,29 @@ function alertMessage(alert: Alert, at: EpochMs, hostname: string): Message {
         { label: "Offence", value: ordinal(ban.banCount) },
       ]);
     }
+    case "firewall-mended":
+      return compose(
+        "Firewall mended",
+        "It did not hold what is banned: something else changed its rules or sets (a flush, a restart of docker or firewalld). Further times are in the audit log.",
+        at,
+        hostname,
+        [
+          { label: "Bans put back", value: String(alert.added) },
+          { label: "Foreign entries removed", value: String(alert.removed) },
+          { label: "Tables restored", value: String(alert.hooks) },
+        ],
+      );
+    case "log-lag":
+      return compose(
+        alert.state === "behind" ? "The log is not read in time" : "The log is read in time again",
+        alert.state === "behind" ? "It grows faster than it can be read, so bans come late." : "",
+        at,
+        hostname,
+        [
+          { label: "Unread", value: `${(alert.unreadBytes / 1e6).toFixed(1)} MB` },
+          { label: "Behind", value: lengthText(alert.behindMs) },
+        ],
+      );
     default:
       return alert satisfies never;
   }

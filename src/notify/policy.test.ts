@@ -36,12 +36,35 @@ const resolved = outcome(globalAlert("resolved"));
 
 type Step = readonly [seconds: number, outcome: Outcome, telling: string];
 
+const mended = outcome(alertDecision({ type: "firewall-mended", added: 3, removed: 0, hooks: 1 }));
+const lag = (state: "behind" | "caught-up") =>
+  outcome(alertDecision({ type: "log-lag", state, unreadBytes: 9e6, behindMs: 12_000 }));
+
 const stories: [name: string, steps: readonly Step[]][] = [
   [
     "a ban and its unban are told",
     [
       [0, banned(), "now first"],
       [600, unbanned(), "now first"],
+    ],
+  ],
+  [
+    "a firewall that is flushed again and again is told every ten minutes",
+    [
+      [0, mended, "now first"],
+      [30, mended, "never suppressed"],
+      [599, mended, "never suppressed"],
+      [600, mended, "now repeat-due"],
+      [630, mended, "never suppressed"],
+    ],
+  ],
+  [
+    "a lag is told when it begins and when it ends; one that comes back at once is not",
+    [
+      [0, lag("behind"), "now first"],
+      [60, lag("caught-up"), "now resolved"],
+      [70, lag("behind"), "never suppressed"],
+      [80, lag("caught-up"), "never suppressed"],
     ],
   ],
   ["a dry-run ban is told", [[0, banned(0, { result: "dry-run" }), "now first"]]],

@@ -4,7 +4,8 @@
  * - Bans, unbans and bans that do not block: the first few within a rolling minute are told at once; the rest of
  *   a storm is folded into a digest, at most one a minute.
  * - A firewall command that fails is told once per source, and again only after it has worked.
- * - What lasts (a global anomaly, an open circuit breaker) is told when it begins, then at most every
+ * - A mended firewall is told at most every `repeatMs`; the audit log has each time.
+ * - What lasts (a global anomaly, an open circuit breaker, a log that is not read in time) is told when it begins, then at most every
  *   `repeatMs` even if it ends and begins anew, and once when a told one is over.
  */
 import type { EpochMs } from "../accesslog/record.ts";
@@ -45,6 +46,9 @@ export function createPolicy(settings: PolicySettings = DEFAULT_POLICY): Policy 
   const storm = new Storm(settings);
   const anomaly = new Lasting(settings.repeatMs);
   const breaker = new Lasting(settings.repeatMs);
+  const lag = new Lasting(settings.repeatMs);
+  /** When a mended firewall was last told: who flushes it each second must not fill the channel. */
+  let mendedAt: EpochMs | null = null;
   /** Firewall commands last seen to fail, "ban 203.0.113.9". */
   const failing = new Set<string>();
   /** When each ineffective ban was last told. */
@@ -77,6 +81,14 @@ export function createPolicy(settings: PolicySettings = DEFAULT_POLICY): Policy 
         forgetOldest(ineffective);
         return storm.admit(outcome, toldAt === undefined ? "first" : "repeat-due", now);
       }
+      case "firewall-mended": {
+        if (mendedAt !== null && !hasPassed(settings.repeatMs, mendedAt, now)) return NEVER;
+        const reason = mendedAt === null ? "first" : "repeat-due";
+        mendedAt = now;
+        return { when: "now", reason };
+      }
+      case "log-lag":
+        return lag.decide(alert.state === "behind", outcome, now);
       default:
         return alert satisfies never;
     }
@@ -97,7 +109,7 @@ export function createPolicy(settings: PolicySettings = DEFAULT_POLICY): Policy 
           return decision satisfies never;
       }
     },
-    due: (now) => [...anomaly.due(now), ...breaker.due(now), ...storm.due(now)],
+    due: (now) => [...anomaly.due(now), ...breaker.due(now), ...lag.due(now), ...storm.due(now)],
     drain: () => storm.drain(),
   };
 }

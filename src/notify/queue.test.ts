@@ -188,6 +188,21 @@ describe("NotifyQueue", () => {
     expect(queue.status()).toMatchObject({ state: "off", queued: 0, sent: 1 });
   });
 
+  test("a webhook that cannot be read stops the sending and loses nothing", async () => {
+    const clock = new ManualClock();
+    const queue = new NotifyQueue(null, settings, clock);
+    queue.suspend("/etc/hook does not exist");
+    queue.start();
+    queue.enqueue(text("a"), { bans: 1 });
+    await clock.advance(60_000);
+    expect(queue.status()).toMatchObject({ state: "unusable", queued: 1, lastError: "/etc/hook does not exist" });
+    const notifier = new FakeNotifier(clock);
+    queue.resume(notifier);
+    await clock.advance(1);
+    expect(notifier.attempts).toEqual(["a"]);
+    expect(queue.status()).toMatchObject({ state: "ok", queued: 0, lastError: null });
+  });
+
   test("an old webhook's last word does not turn the new one off", async () => {
     const clock = new ManualClock();
     let answer = (_: SendResult) => {};

@@ -27,8 +27,11 @@ export interface QueuedMessage {
   readonly queuedAt: EpochMs;
 }
 
-/** off: no webhook. gone: it was revoked; messages wait for resume(). retrying: the last attempt failed. */
-export type QueueState = "ok" | "retrying" | "gone" | "off";
+/**
+ * off: no webhook. retrying: the last attempt failed. gone: it was revoked. unusable: one is configured, but cannot be
+ * read. In the last two messages wait for resume().
+ */
+export type QueueState = "ok" | "retrying" | "gone" | "unusable" | "off";
 
 export interface QueueStatus {
   readonly state: QueueState;
@@ -116,6 +119,14 @@ export class NotifyQueue {
     this.#backoffUntil = 0;
     this.#lastError = null;
     if (notifier === null) this.#items = [];
+    this.#wake();
+  }
+
+  /** There is to be a webhook, but it cannot be had: nothing is sent and nothing is lost until resume(). */
+  suspend(detail: string): void {
+    this.#notifier = null;
+    this.#state = "unusable";
+    this.#lastError = detail;
     this.#wake();
   }
 

@@ -8,7 +8,7 @@ const at = (offset: number): Position => ({ inode: 1, device: 1, offset, fingerp
 /** A log of `perSecond` lines of 100 bytes, noted each second. */
 function after(seconds: number, perSecond: number): Marks {
   const marks = new Marks();
-  for (let s = 0; s <= seconds; s++) marks.note(at(s * perSecond * 100), s * perSecond, START + s * SECOND);
+  for (let s = 0; s <= seconds; s++) marks.note(at(1000 + s * perSecond * 100), s * perSecond, START + s * SECOND);
   return marks;
 }
 
@@ -24,14 +24,14 @@ describe("Marks", () => {
   });
 
   test("a young log is read again from its first mark", () => {
-    expect(look(after(30, 10), 310)).toEqual({ offset: 0, refill: 310, least: 10 });
+    expect(look(after(30, 10), 310)).toEqual({ offset: 1000, refill: 310, least: 10 });
   });
 
   test("an old one from the last mark that is a whole span back", () => {
     const { offset, refill, least } = look(after(3600, 10), 36_000);
     expect(refill / 10).toBeGreaterThanOrEqual(610);
     expect(refill / 10).toBeLessThan(622);
-    expect(offset).toBe(3_600_000 - refill * 100);
+    expect(offset).toBe(3_601_000 - refill * 100);
     expect(least).toBe(0);
   });
 
@@ -43,18 +43,26 @@ describe("Marks", () => {
 
   test("a silence leaves nothing to read again; what follows it is read from its end", () => {
     const marks = after(60, 10);
-    marks.note(at(60_000), 600, START + 60 * MINUTE);
-    expect(look(marks, 600)).toMatchObject({ offset: 60_000, refill: 0 });
-    marks.note(at(60_100), 601, START + 60 * MINUTE + 5 * SECOND);
-    expect(look(marks, 601)).toEqual({ offset: 60_000, refill: 1, least: 0 });
+    marks.note(at(61_000), 600, START + 60 * MINUTE);
+    expect(look(marks, 600)).toMatchObject({ offset: 61_000, refill: 0 });
+    marks.note(at(61_100), 601, START + 60 * MINUTE + 5 * SECOND);
+    expect(look(marks, 601)).toEqual({ offset: 61_000, refill: 1, least: 0 });
   });
 
   test("a first mark from an earlier run stays until another is a span old", () => {
     const marks = new Marks();
-    marks.note(at(0), 0, Number.NEGATIVE_INFINITY);
+    marks.note(at(7), 0, Number.NEGATIVE_INFINITY);
     for (let s = 0; s <= 600; s++) marks.note(at(5000 + s), 50 + s, START + s * SECOND);
-    expect(look(marks, 650)).toMatchObject({ offset: 0, refill: 650 });
+    expect(look(marks, 650)).toMatchObject({ offset: 7, refill: 650 });
     for (let s = 601; s <= 700; s++) marks.note(at(5000 + s), 50 + s, START + s * SECOND);
     expect(look(marks, 750).offset).toBeGreaterThan(5000);
+  });
+
+  test("the beginning of a file is a place only until there is another: nothing tells it from its inode's next file", () => {
+    const marks = new Marks();
+    marks.note(at(0), 0, START);
+    expect(look(marks, 9)).toEqual({ offset: 0, refill: 9, least: 9 });
+    marks.note(at(900), 9, START + SECOND);
+    expect(look(marks, 12)).toEqual({ offset: 900, refill: 3, least: 3 });
   });
 });

@@ -24,6 +24,8 @@ export class Marks {
   /** Notes where the tail stands: `lines` were handed on since the start, the last of them at event time `at`. */
   note(position: Position, lines: number, at: EpochMs): void {
     this.#last = { position, lines, at };
+    // The beginning of a file has no bytes before it to be recognised by, and inodes are used again.
+    if (position.offset > 0 && this.#marks[0]?.position.offset === 0) this.#marks.shift();
     const latest = this.#marks.at(-1);
     if (latest !== undefined && at - latest.at < GRAIN_MS && lines - latest.lines < MOST_LINES / 10) return;
     this.#marks.push(this.#last);

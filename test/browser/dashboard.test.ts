@@ -1,11 +1,10 @@
 /** The page in a real browser, served by the real server. Skipped, visibly, where chromium is not installed. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import fc from "fast-check";
 import type { Browser, Page } from "playwright-core";
 import * as fixtures from "../../src/dashboard/fixture.ts";
 import { h } from "../../views/jsx.ts";
+import { audit } from "./audit.ts";
 import { hasBrowser, launch, nextPoll, open, Served } from "./harness.ts";
 
 // What stands in evaluate() runs in the page; the DOM's own types would make `document` compile everywhere else too.
@@ -17,7 +16,6 @@ declare const DOMParser: any;
 
 const { normal, learning, surge, notBlocking, empty, hostile, storm, PAYLOADS, withEngine } = fixtures;
 const LONG = 60_000;
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 describe.skipIf(!hasBrowser)("the dashboard in chromium", () => {
   let browser: Browser;
@@ -292,17 +290,3 @@ describe.skipIf(!hasBrowser)("the dashboard in chromium", () => {
     }
   });
 });
-
-/** What axe-core has to say about the page as it stands, against WCAG 2.0 to 2.2 A and AA and its best practices. */
-async function audit(page: Page): Promise<readonly string[]> {
-  await page.evaluate(AXE);
-  return page.evaluate(async () => {
-    type Found = { violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] };
-    const { axe } = globalThis as unknown as { axe: { run(options: object): Promise<Found> } };
-    const values = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-    const { violations } = await axe.run({ runOnly: { type: "tag", values } });
-    return violations.flatMap(({ id, nodes }) =>
-      nodes.map((node) => `${id}: ${node.html} ${node.failureSummary ?? ""}`),
-    );
-  });
-}

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { normal } from "../../src/dashboard/fixture.ts";
+import type { Login } from "../../src/dashboard/login.ts";
 import { createDashboard, type Dashboard } from "../../src/dashboard/server.ts";
 import type { SystemStatus } from "../../src/status.ts";
 
@@ -10,12 +11,14 @@ const CHROMIUM = "/usr/bin/chromium";
 /** Without Debian's chromium these tests cannot run; they are then shown as skipped. */
 export const hasBrowser = existsSync(CHROMIUM);
 
-export function launch(): Promise<Browser> {
+/** `names` are host names that lead to this machine. */
+export function launch(names: readonly string[] = []): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM,
     args: [
       ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
       ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
+      `--host-resolver-rules=${names.map((name) => `MAP ${name} 127.0.0.1`).join(",")}`,
     ],
   });
 }
@@ -26,7 +29,11 @@ export class Served {
   #dashboard: Dashboard;
   #port = 0;
 
-  constructor(status: SystemStatus = normal) {
+  constructor(
+    status: SystemStatus = normal,
+    private readonly login: Login | null = null,
+    private readonly allowedHosts: readonly string[] = [],
+  ) {
     this.current = status;
     this.#dashboard = this.#create(0);
   }
@@ -55,7 +62,8 @@ export class Served {
     return createDashboard({
       status: () => this.current,
       listen: { hostname: "127.0.0.1", port },
-      allowedHosts: [],
+      allowedHosts: this.allowedHosts,
+      login: this.login,
     });
   }
 }

@@ -14,7 +14,7 @@ import { join, resolve } from "node:path";
 import { stringify } from "yaml";
 import { type ControlClient, createControlClient } from "../../src/control/client.ts";
 import type { BanStatus, SystemStatus } from "../../src/status.ts";
-import { Background, until } from "../e2e/process.ts";
+import { Background, type Finished, run, until } from "../e2e/process.ts";
 import type { Namespace } from "../netns/namespace.ts";
 
 /** The source, or the binary that DETECTOR names. */
@@ -39,6 +39,8 @@ export class Daemon {
   readonly auditPath = join(this.dir, "audit.log");
   readonly socketPath = join(this.dir, "control.sock");
   readonly control: ControlClient = createControlClient(this.socketPath, 5000);
+  /** What starts it: another user, fewer rights or descriptors. */
+  under: readonly string[] = [];
   #process: Background | null = null;
   #written = 0;
 
@@ -101,8 +103,13 @@ export class Daemon {
   }
 
   #spawn(env: Record<string, string>): void {
-    const argv = [...this.space.enter, ...PROGRAM, "run", "--config", join(this.dir, "config.yaml")];
+    const argv = [...this.space.enter, ...this.under, ...PROGRAM, "run", "--config", join(this.dir, "config.yaml")];
     this.#process = new Background(argv, { PATH: process.env.PATH, HOME: "/root", ...env });
+  }
+
+  /** A command of the same program to the running one. */
+  command(...args: readonly string[]): Promise<Finished> {
+    return run([...this.space.enter, ...PROGRAM, ...args, "--socket", this.socketPath]);
   }
 
   /** As a loss of power to the process alone. */
@@ -183,11 +190,10 @@ export class Daemon {
     return [...text.matchAll(/^add \S+ (\S+)/gm)].map((match) => match[1]!).sort();
   }
 
-  /** Everything of the packet filter, to compare before and after. */
-  async rules(): Promise<string> {
-    const counters = /\[\d+:\d+\]/g;
-    const tables = await this.space.run("iptables-save");
-    const rules = tables.replace(counters, "").replace(/^#.*\n/gm, "");
-    return rules + (await this.space.run("ipset", "save"));
+  /** Every rule, chain and set that somebody made, to compare before and after. A table once looked at stays, empty. */
+  async rules(): Promise<string[]> {
+    const tables = `${await this.space.run("iptables-save")}${await this.space.run("ip6tables-save")}`;
+    const made = tables.split("\n").filter((line) => /^-A |^:\S+ - /.test(line));
+    return [...made, ...(await this.space.run("ipset", "save")).split("\n").filter(Boolean)];
   }
 }

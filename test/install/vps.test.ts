@@ -90,7 +90,6 @@ describe.skipIf(missing !== null)(`install.sh on a fresh VPS${missing ? ` (${mis
     ["--allow 0.0.0.0/0", 2, "not an address"],
     ["--allow", 2, "needs a value"],
     ["--from /nowhere.tar.gz", 2, "no such file"],
-    ["--public-dashboard", 2, "has no login"],
     ["--slack-webhook-file /nowhere", 1, "cannot be read"],
   ])(
     "%s ends with %p and changes nothing",
@@ -351,6 +350,15 @@ describe.skipIf(missing !== null)(`install.sh on a fresh VPS${missing ? ` (${mis
     expect(await vps.sh(`stat -c '%U %a' ${audit}`)).toBe("anomaly-detector 640");
   }, 30_000);
 
+  test("--public-dashboard does not touch a configuration that is there, and says so", async () => {
+    const config = await vps.sh(`sha256sum </etc/${NAME}/${NAME}.yaml`);
+    const { code, stdout } = await install("--public-dashboard");
+    expect({ code, said: stdout.includes("is yours by now") }).toEqual({ code: 0, said: true });
+    expect(await vps.sh(`sha256sum </etc/${NAME}/${NAME}.yaml`)).toBe(config);
+    expect(await vps.sh("ss -Hltn 'sport = :8080' | awk '{ print $4 }'")).toBe("127.0.0.1:8080");
+    expect((await vps.try(`ls /etc/${NAME}/dashboard.*`)).stdout).toBe("");
+  }, 60_000);
+
   test("--uninstall keeps configuration, state and logs", async () => {
     const { code } = await install("--uninstall");
     expect(code).toBe(0);
@@ -391,6 +399,59 @@ describe.skipIf(missing !== null)(`install.sh on a fresh VPS${missing ? ` (${mis
       expect([path, content(now)]).toEqual([path, content(freshFiles)]);
     }
   }, 90_000);
+
+  test("--public-dashboard: every address, with a login whose password root alone can read", async () => {
+    const { code, stdout, stderr } = await install("--public-dashboard");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain(`its password is in /etc/${NAME}/dashboard.password, readable by root`);
+    expect(stdout.slice(stdout.indexOf("Next:")).trim().split("\n").length).toBeLessThanOrEqual(5);
+    expect(await vps.sh("ss -Hltn 'sport = :8080' | awk '{ print $4 }'")).toBe("0.0.0.0:8080");
+    expect(await vps.sh(`cd /etc/${NAME} && stat -c '%n %a %U %G' dashboard.*`)).toBe(
+      `dashboard.hash 640 root ${NAME}\ndashboard.password 600 root root`,
+    );
+    const password = await vps.sh(`cat /etc/${NAME}/dashboard.password`);
+    expect(password).toMatch(/^[a-z2-9]{5}(-[a-z2-9]{5}){3}$/);
+    expect(stdout).not.toContain(password);
+
+    // The VPS has no network but its loopback; an address of its own on it is not loopback's.
+    const address = "198.18.77.1";
+    await vps.sh(`ip address add ${address}/32 dev lo`);
+    const ask = (path: string, more = "") =>
+      vps.sh(`curl -s -o /dev/null -w '%{http_code} %{redirect_url}' ${more} http://${address}:8080${path}`);
+    expect(await ask("/")).toBe(`303 http://${address}:8080/login`);
+    expect(await ask("/login")).toBe("200");
+    expect(await ask("/healthz")).toBe("200");
+    expect(await ask("/fragment")).toBe("401");
+    expect(await ask("/api/v1/status")).toBe("401");
+    expect(await ask("/api/v1/status", "-u me:wrong")).toBe("401");
+    expect(await ask("/api/v1/status", `-u "me:$(cat /etc/${NAME}/dashboard.password)"`)).toBe("200");
+    const said = await vps.sh(`journalctl -u ${NAME} --no-pager -o cat | grep 'dashboard login'`);
+    expect(said).toContain(`"client":"${address}","msg":"dashboard login failed"`);
+    const [first, rest] = [password.slice(0, 1), password.slice(1)];
+    const search = `grep -rl '[${first}]${rest}' /etc /var/log /run/log /tmp /root /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null`;
+    expect((await vps.try(search)).stdout.trim()).toBe(`/etc/${NAME}/dashboard.password`);
+  }, 90_000);
+
+  test("--public-dashboard again makes no other password and restarts nothing", async () => {
+    const before = `${await life()} ${await vps.sh(`sha256sum /etc/${NAME}/*.*`)}`;
+    const { code, stdout } = await install("--public-dashboard");
+    expect({ code, idle: stdout.includes("nothing to do"), noted: stdout.includes("by now") }).toEqual({
+      code: 0,
+      idle: true,
+      noted: false,
+    });
+    expect(`${await life()} ${await vps.sh(`sha256sum /etc/${NAME}/*.*`)}`).toBe(before);
+  }, 60_000);
+
+  test("a new password is one command and a reload", async () => {
+    await vps.sh(`echo 'correct horse' | ${NAME} password --file /etc/${NAME}/dashboard.hash`);
+    expect(await vps.sh(`stat -c '%a %U %G' /etc/${NAME}/dashboard.hash`)).toBe(`640 root ${NAME}`);
+    await vps.sh(`systemctl reload ${NAME}`);
+    const api = "curl -s -o /dev/null -w '%{http_code}' -u 'me:correct horse' http://127.0.0.1:8080/api/v1/status";
+    await until("it to be in force", async () => (await vps.sh(api)) === "200", { everyMs: 500 });
+    expect((await install("--purge")).code).toBe(0);
+    expect((await vps.try(`ls -d /etc/${NAME}`)).stdout).toBe("");
+  }, 60_000);
 
   test("a second --purge finds nothing to do, and says so calmly", async () => {
     const { code } = await install("--purge");

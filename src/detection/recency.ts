@@ -1,0 +1,84 @@
+import type { Source } from "../net/cidr.ts";
+
+/** End of the list, and what stands for "none". */
+const NONE = -1;
+
+/**
+ * One value per source, in the order in which they were last set, up to a bound: beyond it the oldest goes. A Map
+ * alone keeps that order too, but finding its first key passes over everything deleted before it: with the bound
+ * reached, every new source would cost more than the rest of its request together.
+ */
+export class RecencyMap<V> {
+  readonly #index = new Map<Source, number>();
+  readonly #keys: Source[] = [];
+  readonly #values: V[] = [];
+  readonly #older: number[] = [];
+  readonly #newer: number[] = [];
+  readonly #free: number[] = [];
+  #oldest = NONE;
+  #newest = NONE;
+
+  constructor(readonly limit: number) {}
+
+  get size(): number {
+    return this.#index.size;
+  }
+
+  get(source: Source): V | undefined {
+    const i = this.#index.get(source);
+    return i === undefined ? undefined : this.#values[i];
+  }
+
+  /** Makes the source the newest. Returns the one that had to go for it, if any. */
+  set(source: Source, value: V): Source | undefined {
+    const known = this.#index.get(source);
+    if (known !== undefined) {
+      this.#unlink(known);
+      this.#link(known);
+      this.#values[known] = value;
+      return undefined;
+    }
+    const gone = this.#index.size >= this.limit ? this.#keys[this.#oldest] : undefined;
+    if (gone !== undefined) this.delete(gone);
+    const i = this.#free.pop() ?? this.#keys.length;
+    this.#keys[i] = source;
+    this.#values[i] = value;
+    this.#index.set(source, i);
+    this.#link(i);
+    return gone;
+  }
+
+  /** False when there was nothing to delete. */
+  delete(source: Source): boolean {
+    const i = this.#index.get(source);
+    if (i === undefined) return false;
+    this.#index.delete(source);
+    this.#unlink(i);
+    this.#free.push(i);
+    return true;
+  }
+
+  /** The oldest first. */
+  keys(): Source[] {
+    const keys: Source[] = [];
+    for (let i = this.#oldest; i !== NONE; i = this.#newer[i]!) keys.push(this.#keys[i]!);
+    return keys;
+  }
+
+  #link(i: number): void {
+    this.#older[i] = this.#newest;
+    this.#newer[i] = NONE;
+    if (this.#newest === NONE) this.#oldest = i;
+    else this.#newer[this.#newest] = i;
+    this.#newest = i;
+  }
+
+  #unlink(i: number): void {
+    const older = this.#older[i]!;
+    const newer = this.#newer[i]!;
+    if (older === NONE) this.#oldest = newer;
+    else this.#newer[older] = newer;
+    if (newer === NONE) this.#newest = older;
+    else this.#older[newer] = older;
+  }
+}
