@@ -7,7 +7,7 @@ import { installPackages } from "./packages.ts";
 import { parseSummary, type Summary, summaryText, total } from "./summary.ts";
 
 /** Longest the bun tests may take before they are ended and counted as failed. */
-const TESTS_LIMIT_MS = 20 * 60_000;
+const TESTS_LIMIT_MS = 35 * 60_000;
 
 /** Runs one step with its output on the screen; true when it exits 0. */
 async function step(title: string, argv: string[]): Promise<boolean> {
