@@ -174,8 +174,8 @@ const ZONES: readonly Zone[] = [
   },
   {
     zone: "src/cli/",
-    may: ["src/commands/", "src/config/", "src/control/client.ts", CLOCK, "node:"],
-    why: "arguments and terminal; commands are loaded when named",
+    may: ["src/commands/", "src/config/", "src/control/client.ts", "src/wording.ts", CLOCK, "node:"],
+    why: "arguments and terminal, in the one wording; commands are loaded when named",
   },
   { zone: "src/commands/", may: ["src/", "views/", "node:", "pino"], why: "the only place where adapters are built" },
   { zone: "src/main.ts", may: ["src/cli/"], why: "picks a command" },

@@ -1,5 +1,7 @@
 /** How text reaches a terminal: attacker text made harmless, colour, columns, spans of time. [pure] */
 
+import { spanText as flooredSpanText } from "../wording.ts";
+
 /**
  * What a terminal or a reader would obey rather than show: control characters (C0, DEL, C1), line and
  * paragraph separators, bidirectional controls, zero-width characters, tags, lone surrogates.
@@ -45,22 +47,9 @@ export function columns(rows: readonly (readonly string[])[]): string[] {
   );
 }
 
-/** The two largest units of a span: "12 d 4 h", "13 min 36 s", "8 s". Never negative. */
+/** The two greatest units of a span, rounded to the second: "12 d 4 h", "13 min 36 s", "8 s". Never negative. */
 export function spanText(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  const parts = [
-    [Math.floor(seconds / 86_400), "d"],
-    [Math.floor(seconds / 3600) % 24, "h"],
-    [Math.floor(seconds / 60) % 60, "min"],
-    [seconds % 60, "s"],
-  ] as const;
-  const first = parts.findIndex(([count]) => count > 0);
-  if (first < 0) return "0 s";
-  return parts
-    .slice(first, first + 2)
-    .filter(([count]) => count > 0)
-    .map(([count, unit]) => `${count} ${unit}`)
-    .join(" ");
+  return flooredSpanText(Math.round(ms / 1000) * 1000);
 }
 
 /** "2026-04-25 12:00:00Z": UTC, to the second. */

@@ -122,6 +122,7 @@ describe("a webhook keeps its URL to itself", () => {
     ["http://127.0.0.1:9000/hook", "127.0.0.1:9000/…"],
     ["https://example.org/long-enough-token", "example.org/…/…oken"],
     ["https://example.org/short-token", "example.org/…"],
+    ["https://user:password@example.org/short", "example.org/…"],
     ["https://example.org/?token=secret", "example.org/…"],
     ["not a url", "…"],
   ])("redact(%p) is %p", (url, shown) => expect(redact(url)).toBe(shown));

@@ -1,8 +1,8 @@
 /** Who is banned: why, which offence, how long still, and what the firewall has dropped. [pure] */
 import type { Ban, Evidence } from "../decision.ts";
 import type { BanStatus, SystemStatus } from "../status.ts";
-import { banLengthText, baselineSourceText, baselineText, causeText, ordinal, rateText } from "../wording.ts";
-import { countdownText, countText, NOTHING, plural, spanText, visibleText, windowText } from "./format.ts";
+import { banLengthText, baselineSourceText, baselineText, causeText, ordinal, rateText, spanText } from "../wording.ts";
+import { countdownText, countText, NOTHING, plural, visibleText, windowText } from "./format.ts";
 import type { Empty } from "./model.ts";
 import { rowId } from "./sources-panel.ts";
 import type { Zone } from "./zone.ts";

@@ -1,6 +1,7 @@
 /** What a person must know first: is it working, and is something going on? [pure] */
 import type { BanStatus, HealthCheck, SystemStatus } from "../status.ts";
-import { countText, plural, rateFigure, spanText, visibleText, windowText } from "./format.ts";
+import { spanText } from "../wording.ts";
+import { countText, plural, rateFigure, visibleText, windowText } from "./format.ts";
 
 export type Tone = "ok" | "info" | "warn" | "bad" | "mute";
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { spanText } from "../wording.ts";
 import {
   bytesText,
   countdownText,
@@ -7,7 +8,6 @@ import {
   plural,
   rateFigure,
   signed,
-  spanText,
   visibleText,
 } from "./format.ts";
 import { createZone } from "./zone.ts";

@@ -1,5 +1,7 @@
 /** Numbers, lengths of time and foreign text as short words for a table cell. [pure] */
 
+import { spanText } from "../wording.ts";
+
 /** Tells nothing: an unknown, undefined or infinite figure. */
 export const NOTHING = "—";
 const THIN_SPACE = "\u202f";
@@ -51,24 +53,6 @@ export function signed(n: number): string {
   if (!Number.isFinite(n)) return NOTHING;
   const text = Math.abs(n) < 999.5 ? Math.abs(n).toFixed(1) : countText(Math.abs(n));
   return text === "0.0" ? text : `${n < 0 ? MINUS : "+"}${text}`;
-}
-
-/** The two greatest units: "12 d 4 h", "3 h 5 min", "1 min 12 s", "40 s". */
-export function spanText(ms: number): string {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  const parts = [
-    [Math.floor(seconds / 86_400), "d"],
-    [Math.floor(seconds / 3600) % 24, "h"],
-    [Math.floor(seconds / 60) % 60, "min"],
-    [seconds % 60, "s"],
-  ] as const;
-  const first = parts.findIndex(([n]) => n > 0);
-  if (first < 0) return "0 s";
-  return parts
-    .slice(first, first + 2)
-    .filter(([n]) => n > 0)
-    .map(([n, unit]) => `${n} ${unit}`)
-    .join(" ");
 }
 
 /** The length of a window as people name it: "60 s", "10 min". */

@@ -3,12 +3,13 @@
  * print; a view only places it. Times are epoch milliseconds on the way in, words on the way out. [pure]
  */
 import type { SystemStatus } from "../status.ts";
+import { spanText } from "../wording.ts";
 import { type AuditPanel, auditPanel } from "./audit-panel.ts";
 import { type BansPanel, bansPanel } from "./bans-panel.ts";
 import { type BaselineChart, baselineChart, type HourChart, hourChart, type RateChart, rateChart } from "./chart.ts";
 import { type Banner, conditionOf, type Pill } from "./condition.ts";
 import { type DetectorPanel, detectorPanel } from "./detector-panel.ts";
-import { plural, spanText } from "./format.ts";
+import { plural } from "./format.ts";
 import { type HealthPanel, healthPanel } from "./health-panel.ts";
 import { type Kpi, kpis } from "./kpis.ts";
 import { type SourcesPanel, sourcesPanel } from "./sources-panel.ts";

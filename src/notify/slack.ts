@@ -44,14 +44,6 @@ export function createSlackNotifier(
   };
 }
 
-/** The webhook as it may be shown: "hooks.slack.com/…/…x9Qa". */
-export function maskWebhook(url: string): string {
-  if (!isWebUrl(url.trim())) return "(not a URL)";
-  const { host, pathname } = new URL(url.trim());
-  // Four characters tell two webhooks apart; of a short path they would be too much of the secret.
-  return `${host}/…/…${pathname.length >= 24 ? pathname.slice(-4) : ""}`;
-}
-
 function request(message: Message, signal: AbortSignal): RequestInit {
   return {
     method: "POST",
