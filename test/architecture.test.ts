@@ -44,7 +44,11 @@ const ZONES: readonly Zone[] = [
   { zone: "src/arming.ts", may: [RECORD, "type src/config/schema.ts"], why: "decides on values handed to it" },
 
   // The core.
-  { zone: "src/bans/", may: [RECORD, DECISION, STATUS, NET], why: "who is banned does not depend on why" },
+  {
+    zone: "src/bans/",
+    may: [RECORD, DECISION, STATUS, NET, "src/detection/recency.ts"],
+    why: "who is banned does not depend on why; the bounded table is one that knows only sources",
+  },
   {
     zone: "src/detection/",
     may: [RECORD, DECISION, STATUS, "type src/explanation.ts", "type src/net/", "type src/config/schema.ts"],

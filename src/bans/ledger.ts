@@ -1,5 +1,6 @@
 import type { EpochMs } from "../accesslog/record.ts";
 import type { Ban, Outcome } from "../decision.ts";
+import { RecencyMap } from "../detection/recency.ts";
 import { covers, parseRange, type Range, type Source } from "../net/cidr.ts";
 import type { BanStatus } from "../status.ts";
 import { type BanDuration, durationOf, endOf } from "./backoff.ts";
@@ -42,8 +43,8 @@ export class Ledger {
   #wide: { range: Range; entry: Entry }[] = [];
   /** Whose offences a person had forgotten since the last look. */
   #forgotten = new Set<Source>();
-  /** In order of last ban, so that the oldest is first. */
-  #offences = new Map<Source, Offence>();
+  /** In order of last ban, so that the oldest goes first. */
+  #offences = new RecencyMap<Offence>(MOST_OFFENDERS);
   /** Earliest end of a temporary ban, so that expiry costs nothing until then. */
   #nextEnd = Number.POSITIVE_INFINITY;
 
@@ -78,8 +79,9 @@ export class Ledger {
     return [...this.#active.values()].map(toStatus).reverse();
   }
 
+  /** Every remembered offence, the one of longest ago first. */
   offences(): Offence[] {
-    return [...this.#offences.values()];
+    return this.#offences.keys().map((source) => this.#offences.get(source)!);
   }
 
   /** When the source was last banned; undefined when never, or long ago. */
@@ -95,7 +97,7 @@ export class Ledger {
 
   /** Whose offences were forgotten on request since the last call, unless there are new ones. */
   takeForgotten(): Source[] {
-    const forgotten = [...this.#forgotten].filter((source) => !this.#offences.has(source));
+    const forgotten = [...this.#forgotten].filter((source) => this.#offences.get(source) === undefined);
     this.#forgotten.clear();
     return forgotten;
   }
@@ -116,7 +118,7 @@ export class Ledger {
       until: endOf(at, duration ?? durationOf(banCount, this.#settings.durations)),
       cause,
     };
-    this.#remember({ source, banCount, lastAt: at });
+    this.#offences.set(source, { source, banCount, lastAt: at });
     this.#enter({ ban, enforcement: "pending", inForceAt: null, leaked: 0, toldIneffective: false });
     return ban;
   }
@@ -187,7 +189,7 @@ export class Ledger {
 
   /** Puts back what an earlier run knew. */
   restore(bans: readonly BanStatus[], offences: readonly Offence[]): void {
-    for (const offence of offences) this.#remember(offence);
+    for (const offence of offences) this.#offences.set(offence.source, offence);
     for (const { ban } of bans)
       this.#enter({ ban, enforcement: "pending", inForceAt: null, leaked: 0, toldIneffective: false });
   }
@@ -206,12 +208,6 @@ export class Ledger {
     if (exact !== undefined || this.#wide.length === 0) return exact;
     const range = parseRange(source);
     return range === null ? undefined : this.#wide.find((wide) => covers(wide.range, range))?.entry;
-  }
-
-  #remember(offence: Offence): void {
-    this.#offences.delete(offence.source);
-    if (this.#offences.size >= MOST_OFFENDERS) this.#offences.delete(this.#offences.keys().next().value!);
-    this.#offences.set(offence.source, offence);
   }
 }
 
