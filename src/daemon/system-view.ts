@@ -1,39 +1,27 @@
 /** Puts the parts' states together into the one SystemStatus that dashboard, API and command line read. */
-import type { Tail } from "../accesslog/tail.ts";
+import { hostname } from "node:os";
 import type { AuditWriter } from "../audit/writer.ts";
-import type { Clock } from "../clock.ts";
 import type { Outcome } from "../decision.ts";
-import type { Effects } from "../effects.ts";
-import type { Engine } from "../engine.ts";
-import type { DropCounter, Firewall } from "../firewall/firewall.ts";
-import type { FirewallWorker } from "../firewall/worker.ts";
+import type { DropCounter } from "../firewall/firewall.ts";
 import { healthChecks } from "../health.ts";
 import type { HostSampler } from "../host/procfs.ts";
 import type { NotifyQueue } from "../notify/queue.ts";
-import type { PumpStatus } from "../pump.ts";
 import type { StoreStatus } from "../state/store.ts";
 import type { HostStatus, LogStatus, SystemStatus } from "../status.ts";
+import { VERSION_TEXT } from "../version.ts";
+import type { Enforcement } from "./enforcement.ts";
+import type { Ground } from "./ground.ts";
+import type { Reading } from "./reading.ts";
 
 export interface SystemParts {
-  readonly clock: Clock;
-  readonly hostname: string;
-  readonly version: string;
-  readonly armsAt: () => number | null;
-  readonly engine: Engine;
-  readonly effects: Effects;
-  readonly firewall: Firewall;
-  readonly worker: FirewallWorker;
+  readonly ground: Pick<Ground, "clock" | "engine" | "settings">;
+  readonly enforcement: Pick<Enforcement, "gate" | "worker" | "effects" | "reconciler">;
   readonly audit: AuditWriter;
   readonly memory: { status(): StoreStatus };
   readonly queue: NotifyQueue;
   readonly sampler: HostSampler;
-  readonly tail: () => ReturnType<Tail["status"]>;
-  readonly pump: () => PumpStatus;
-  /** See Reconciler.mended and LagWatch.isBehind. */
-  readonly mended: () => number;
-  readonly isBehind: () => boolean;
-  /** See SteadyClock.aheadMs. */
-  readonly aheadMs: () => number;
+  /** Made later than this. */
+  readonly reading: () => Pick<Reading, "tail" | "pump" | "isBehind">;
 }
 
 const MOST_OUTCOMES = 50;
@@ -41,7 +29,9 @@ const MOST_SAMPLES = 120;
 /** The status is put together at most this often, however many ask. */
 const FRESH_MS = 500;
 
+/** Beside what each part says of itself: the last outcomes, and how the host was of late. */
 export class SystemView {
+  readonly #hostname = hostname();
   readonly #startedAt: number;
   #outcomes: Outcome[] = [];
   #samples: { at: number; cpu: number; memory: number }[] = [];
@@ -51,7 +41,7 @@ export class SystemView {
   #cached: { at: number; status: SystemStatus } | null = null;
 
   constructor(private readonly parts: SystemParts) {
-    this.#startedAt = parts.clock.now();
+    this.#startedAt = parts.ground.clock.now();
     this.#host = parts.sampler.sample(this.#startedAt);
   }
 
@@ -73,7 +63,7 @@ export class SystemView {
   }
 
   sample(): void {
-    const now = this.parts.clock.now();
+    const now = this.parts.ground.clock.now();
     this.#host = this.parts.sampler.sample(now);
     this.#samples.push({
       at: now,
@@ -85,28 +75,31 @@ export class SystemView {
 
   /** Asks the firewall what it has dropped. */
   async refreshCounters(): Promise<void> {
-    this.#counters = await this.parts.worker.exclusive((firewall) => firewall.counters());
+    this.#counters = await this.parts.enforcement.worker.exclusive((firewall) => firewall.counters());
   }
 
   status(): SystemStatus {
-    const now = this.parts.clock.now();
+    const now = this.parts.ground.clock.now();
     if (this.#cached === null || now - this.#cached.at >= FRESH_MS)
       this.#cached = { at: now, status: this.#assemble(now) };
     return this.#cached.status;
   }
 
   #assemble(now: number): SystemStatus {
-    const { engine, effects, firewall, audit, queue } = this.parts;
-    const info = firewall.info();
+    const { audit, queue, memory } = this.parts;
+    const { clock, engine, settings } = this.parts.ground;
+    const { gate, effects, reconciler } = this.parts.enforcement;
+    const { tail, isBehind } = this.parts.reading();
+    const info = gate.info();
     const slack = queue.status();
     const log = this.#log();
     const state = engine.status();
     return {
-      version: this.parts.version,
-      hostname: this.parts.hostname,
+      version: VERSION_TEXT,
+      hostname: this.#hostname,
       at: now,
       startedAt: this.#startedAt,
-      armsAt: this.parts.armsAt(),
+      armsAt: settings.armsAt,
       engine: state,
       log,
       host: this.#host,
@@ -118,7 +111,7 @@ export class SystemView {
         droppedPackets: this.#counters.reduce((sum, counter) => sum + counter.packets, 0),
         droppedBytes: this.#counters.reduce((sum, counter) => sum + counter.bytes, 0),
         droppedBySource: Object.fromEntries(this.#counters.map((counter) => [counter.source, counter.packets])),
-        mended: this.parts.mended(),
+        mended: reconciler.mended,
       },
       slack: {
         configured: slack.state !== "off",
@@ -133,9 +126,9 @@ export class SystemView {
         startedAt: this.#startedAt,
         log: {
           ...log,
-          lastError: this.parts.tail().lastError,
-          isBehind: this.parts.isBehind(),
-          aheadMs: this.parts.aheadMs(),
+          lastError: tail.status().lastError,
+          isBehind,
+          aheadMs: clock.aheadMs,
         },
         firewall: {
           ...info,
@@ -146,7 +139,7 @@ export class SystemView {
         },
         slack,
         audit: audit.status(),
-        state: this.parts.memory.status(),
+        state: memory.status(),
       }),
       allowlistRanges: engine.allowlistSize,
       outcomes: this.#outcomes.slice(),
@@ -154,8 +147,9 @@ export class SystemView {
   }
 
   #log(): LogStatus {
-    const tail = this.parts.tail();
-    const pump = this.parts.pump();
+    const reading = this.parts.reading();
+    const tail = reading.tail.status();
+    const pump = reading.pump.status();
     return {
       path: tail.path,
       open: tail.open,

@@ -5,6 +5,7 @@ interface Part {
   readonly stop: () => Promise<void> | void;
 }
 
+/** Parts in the order of their start. */
 export class Lifecycle {
   #parts: Part[] = [];
   #stopping: Promise<void> | null = null;
@@ -14,6 +15,11 @@ export class Lifecycle {
   /** Starts a part and remembers how to stop it. When it cannot start, what runs already is left to `stop`. */
   async start(name: string, start: () => Promise<void> | void, stop: () => Promise<void> | void): Promise<void> {
     await start();
+    this.hold(name, stop);
+  }
+
+  /** Remembers how to stop a part that runs already. */
+  hold(name: string, stop: () => Promise<void> | void): void {
     this.#parts.push({ name, stop });
   }
 

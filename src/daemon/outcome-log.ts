@@ -1,0 +1,27 @@
+/** Outcomes in the daemon's own log. */
+import { printable } from "../cli/terminal.ts";
+import type { Decision, Outcome } from "../decision.ts";
+import { alertText, banLengthText, causeText } from "../wording.ts";
+import type { Logger } from "./logger.ts";
+
+export function logOutcome(log: Logger, { decision, result, detail }: Outcome): void {
+  if (result === "failed") log.error({ detail }, describe(decision));
+  else if (decision.kind === "baseline")
+    log.debug({ site: decision.site, sources: decision.sources }, describe(decision));
+  else log.warn(result === "dry-run" ? { dryRun: true } : {}, describe(decision));
+}
+
+function describe(decision: Decision): string {
+  switch (decision.kind) {
+    case "ban":
+      return printable(`ban ${decision.ban.source} for ${banLengthText(decision.ban)}: ${causeText(decision.ban)}`);
+    case "unban":
+      return `unban ${decision.ban.source}: ${decision.why}`;
+    case "alert":
+      return alertText(decision.alert);
+    case "baseline":
+      return "baseline recalculated";
+    default:
+      return decision satisfies never;
+  }
+}
