@@ -2,6 +2,7 @@
 import type { EpochMs } from "./accesslog/record.ts";
 import type { Config } from "./config/schema.ts";
 
+/** enforce: bans reach the kernel. watch-only: they are only told. */
 export type Mode = Config["detection"]["mode"];
 
 /** What the configuration says about acting. */

@@ -8,6 +8,7 @@ export interface Clock {
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** The machine's own time and timers. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   every(periodMs, run) {

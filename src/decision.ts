@@ -56,6 +56,7 @@ export interface Evidence {
   readonly userAgent?: string | undefined;
 }
 
+/** One source is far outside the normal. */
 export interface SourceVerdict extends Evidence {
   readonly scope: "source";
   readonly source: Source;
@@ -63,6 +64,7 @@ export interface SourceVerdict extends Evidence {
   readonly firstAt?: EpochMs | undefined;
 }
 
+/** The whole site is far outside its normal. */
 export interface GlobalVerdict extends Evidence {
   readonly scope: "global";
   /** Distinct sources inside the window. */
@@ -71,6 +73,7 @@ export interface GlobalVerdict extends Evidence {
   readonly topSources: readonly { readonly source: Source; readonly count: number }[];
 }
 
+/** An anomaly, with the numbers that show it. */
 export type Verdict = SourceVerdict | GlobalVerdict;
 
 /** A ban a person asked for. `by` and `note` are shown, never executed. */
@@ -87,6 +90,7 @@ export interface Adopted {
   readonly at: EpochMs;
 }
 
+/** A source that is to be dropped from `since` to `until`, and why. */
 export interface Ban {
   readonly source: Source;
   /** Bans of this source so far, this one included. */
@@ -96,8 +100,10 @@ export interface Ban {
   readonly cause: SourceVerdict | Manual | Adopted;
 }
 
+/** Why a ban ended. allowlisted: its source may no longer be banned. */
 export type UnbanWhy = "expired" | "manual" | "allowlisted";
 
+/** Something people should know of, besides bans. */
 export type Alert =
   /** The whole site is outside its normal. Nobody is blocked for it. */
   | {
@@ -133,6 +139,7 @@ export type Alert =
       readonly behindMs: number;
     };
 
+/** What should happen: one kind an audit action. */
 export type Decision =
   | { readonly kind: "ban"; readonly at: EpochMs; readonly ban: Ban }
   | { readonly kind: "unban"; readonly at: EpochMs; readonly ban: Ban; readonly why: UnbanWhy; readonly by?: string }

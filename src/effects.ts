@@ -8,6 +8,7 @@ import type { Source } from "./net/cidr.ts";
 /** Where outcomes go; each takes what it is given and never throws. */
 export type OutcomeSink = (outcome: Outcome) => void;
 
+/** What carries decisions out, and who hears of it. */
 export interface EffectsParts {
   readonly clock: Clock;
   readonly worker: Pick<FirewallWorker, "ban" | "unban" | "exclusive">;
@@ -27,6 +28,7 @@ interface Waiting {
   readonly listeners: ((outcome: Outcome) => void)[];
 }
 
+/** Decisions in, outcomes out. */
 export class Effects {
   /** Bans and unbans on their way to the kernel; the latest word on each source. */
   #waiting = new Map<Source, Waiting>();

@@ -20,6 +20,7 @@ export type EngineSettings = Pick<Config, "detection" | "baseline" | "bans" | "a
   readonly log: Pick<Config["log"], "future_tolerance">;
 };
 
+/** Takes each decision as it is made. */
 export type Emit = (decision: Decision) => void;
 
 /** What came of a wish to ban. */
@@ -42,6 +43,7 @@ const LEAKS_WITHOUT_START = 3;
 /** Entries of the caches of IPv6 prefixes and of exempt sources; full, they begin anew. */
 const MOST_CACHED = 65_536;
 
+/** Windows, baseline, verdicts and the ledger behind one door. Time is an argument and never goes back. */
 export class Engine {
   #settings: EngineSettings;
   readonly #detector: Detector;

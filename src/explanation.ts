@@ -47,6 +47,7 @@ export interface DetectorExplanation {
   readonly surge: SurgeReading;
 }
 
+/** What the engine knows of one source. */
 export interface Explanation {
   readonly at: EpochMs;
   readonly source: Source;

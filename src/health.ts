@@ -2,6 +2,7 @@
 import { LAG_BYTES } from "./lag.ts";
 import type { HealthCheck, LogStatus } from "./status.ts";
 
+/** What the parts say of themselves, at `now`. */
 export interface HealthInput {
   readonly now: number;
   readonly startedAt: number;
@@ -38,6 +39,7 @@ const AHEAD_SECONDS = 60;
 /** A log that stays absent this long after the start is no race with nginx any more. */
 const PATIENCE_MS = 30_000;
 
+/** One check a part, always the same ones in the same order. */
 export function healthChecks(input: HealthInput): HealthCheck[] {
   return [logHealth(input), firewallHealth(input), slackHealth(input), auditHealth(input), stateHealth(input)];
 }

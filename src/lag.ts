@@ -9,6 +9,7 @@ export const LAG_BYTES = 4 * 1024 * 1024;
 /** How long it must last to be told, and how long it must be gone to be over. */
 const PATIENCE_MS = 10_000;
 
+/** One log's lag: begins to be told once, and ends once. */
 export class LagWatch {
   #since: EpochMs | null = null;
   #seenAt: EpochMs = 0;

@@ -6,6 +6,7 @@ import type { Emit, Engine } from "./engine.ts";
 /** What is fed: an Engine, or several behind one (replay --compare). */
 export type PumpEngine = Pick<Engine, "now" | "observe" | "tick">;
 
+/** What has gone through, since the start. */
 export interface PumpStatus {
   /** Good lines. */
   readonly records: number;
@@ -17,6 +18,7 @@ export interface PumpStatus {
   readonly newestAt: EpochMs | null;
 }
 
+/** What differs between a live log and an old one. */
 export interface PumpOptions {
   /** Sees every good record before the engine does. */
   readonly onRecord?: ((record: AccessRecord) => void) | undefined;
@@ -29,6 +31,7 @@ export interface PumpOptions {
   readonly aheadMs?: (() => number) | undefined;
 }
 
+/** One log into one engine. */
 export class Pump {
   #records = 0;
   #failures: Record<string, number> = {};

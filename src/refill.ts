@@ -5,6 +5,7 @@ import type { Engine } from "./engine.ts";
 
 const NEWLINE = 10;
 
+/** One start's reading again; over as soon as the old lines are, or the log is. */
 export class Refill {
   #left: number;
   #isOver = false;

@@ -40,6 +40,7 @@ export interface HistoryPoint {
   readonly from: BaselineSnapshot["from"];
 }
 
+/** What the core knows at `at`. */
 export interface EngineStatus {
   readonly at: EpochMs;
   readonly state: EngineState;
@@ -80,6 +81,7 @@ export interface EngineStatus {
   readonly counters: EngineCounters;
 }
 
+/** A ban and what the kernel has made of it. */
 export interface BanStatus {
   readonly ban: Ban;
   /** pending: decided, not yet confirmed. failed: the firewall refused; it is retried. */
@@ -88,6 +90,7 @@ export interface BanStatus {
   readonly leakedRequests: number;
 }
 
+/** What the engine was given and what it did, over restarts too. */
 export interface EngineCounters {
   readonly records: number;
   /** Dated further back than the window: not counted. */
@@ -115,6 +118,7 @@ export interface HealthCheck {
   readonly detail?: string | undefined;
 }
 
+/** The log as it is read, counted since the start. */
 export interface LogStatus {
   readonly path: string;
   readonly open: boolean;
@@ -134,6 +138,7 @@ export interface LogStatus {
   readonly newestAt: EpochMs | null;
 }
 
+/** The machine at the last look. */
 export interface HostStatus {
   /** Share of all CPUs in use, 0–1, and of this process (1 = one whole CPU). */
   readonly cpu: number;
@@ -145,6 +150,7 @@ export interface HostStatus {
   readonly processMemoryBytes: number;
 }
 
+/** Everything that dashboard, API and command line show. */
 export interface SystemStatus {
   readonly version: string;
   readonly hostname: string;

@@ -10,6 +10,7 @@ const GIVEN_BACK = 0.1;
 /** Between two looks that are this far apart the clock was set, or the machine slept. */
 const STEP_MS = 5_000;
 
+/** Never goes back; ahead of the wall clock for a while after that was set back. */
 export class SteadyClock implements Clock {
   #aheadMs = 0;
   #wall = Number.NEGATIVE_INFINITY;

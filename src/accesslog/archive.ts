@@ -7,6 +7,7 @@ import { createGunzip } from "node:zlib";
 /** Room for whole lines; a longer line is skipped and counted, as in the tail. */
 const CHUNK_BYTES = 1 << 20;
 
+/** How far a file has been read; kept up to date while it is. */
 export interface ArchiveProgress {
   /** Bytes of the file (compressed) read so far. */
   bytes: number;

@@ -28,6 +28,7 @@ const DOT = 46;
 const SLASH = 47;
 const ZERO = 48;
 
+/** Reads the lines of one log; learns their layout anew when it changes. */
 export class FastReader {
   #layout: Layout | null = null;
   readonly #strings = new StringTable(8192);

@@ -64,6 +64,7 @@ export interface FieldChoice {
   readonly isNamed: boolean;
 }
 
+/** By JSON key: the fields it may serve. */
 export type FieldTable = ReadonlyMap<string, readonly FieldChoice[]>;
 
 /** Every key worth reading, with the fields it may serve: configured names first, then the aliases. */

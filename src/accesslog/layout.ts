@@ -25,6 +25,7 @@ export interface Slot {
   readonly rank: number;
 }
 
+/** A line as fixed bytes with values between them. */
 export interface Layout {
   readonly slots: readonly Slot[];
   /** The bytes after the last value. */

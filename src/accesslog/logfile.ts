@@ -27,6 +27,7 @@ const SLICE_BYTES = 1 << 20;
 const NEWLINE = 10;
 const NOTHING = Buffer.alloc(0);
 
+/** One open file of a log, read from a place to its end. */
 export class LogFile {
   /** Bytes taken in so far. */
   #offset = 0;

@@ -13,6 +13,7 @@ export interface LineSink {
   failure(kind: FailureKind, line: string): void;
 }
 
+/** What reads lines; it keeps nothing of them but what makes the next ones faster. */
 export interface LineParser {
   /** Reads the whole lines in bytes `start` to `end`; the last of them ends with "\n". Blank lines are passed over. */
   parseWindow(buffer: Buffer, start: number, end: number, sink: LineSink): void;
@@ -20,6 +21,7 @@ export interface LineParser {
   parseLine(text: string): AccessRecord | { readonly failure: FailureKind };
 }
 
+/** What is known of the log before its first line. */
 export interface ParserOptions {
   /** Key names to try before the known aliases, by field. */
   readonly fields: Partial<Record<FieldName, readonly string[] | undefined>>;
@@ -27,6 +29,7 @@ export interface ParserOptions {
   readonly isFast?: boolean;
 }
 
+/** A parser for one log: it learns that log's layout. */
 export function createParser(options: ParserOptions): LineParser {
   return new WindowParser(createFieldTable(options.fields), options.isFast ?? true);
 }

@@ -2,6 +2,7 @@
 import { readdirSync, realpathSync, type Stats, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
+/** A file that may be an earlier part of the log. */
 export interface Sibling {
   readonly path: string;
   readonly name: string;

@@ -19,6 +19,7 @@ import { directoryChangedAt, findSiblings, identityOf, type Sibling } from "./si
 export type { OnWindow } from "./lines.ts";
 export type { TailPosition } from "./logfile.ts";
 
+/** How a log is followed. */
 export interface TailOptions {
   /** Longest wait before new lines are read. */
   readonly pollMs: number;
@@ -66,6 +67,7 @@ interface Rotated {
 const COUNTS = ["bytes", "lines", "truncations", "oversized"] as const;
 type Counts = Record<(typeof COUNTS)[number], number>;
 
+/** One followed log, over all its files. To be started once and stopped once. */
 export class Tail {
   #current: LogFile | null = null;
   /** Oldest first. */

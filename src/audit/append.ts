@@ -2,6 +2,7 @@
 import { constants, type FileHandle, mkdir, open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
+/** How the file fares, since the start. */
 export interface AppendStatus {
   /** Lines that are in the file. */
   readonly written: number;

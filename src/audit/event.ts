@@ -3,6 +3,7 @@ import type { EpochMs } from "../accesslog/record.ts";
 import type { Alert, BaselineSnapshot, Decision, Evidence, Outcome } from "../decision.ts";
 import { alertText, banLengthMs, baselineSourceText, causeText, unbanText } from "../wording.ts";
 
+/** What an audit line says was done. */
 export type AuditAction = "BAN" | "UNBAN" | "BASELINE" | "ALERT";
 
 /** One audited event. Texts are raw: whoever prints them escapes them. */

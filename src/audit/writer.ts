@@ -6,6 +6,7 @@ import { auditEvent } from "./event.ts";
 import { auditJson } from "./json.ts";
 import { auditFields, formatAuditLine } from "./line.ts";
 
+/** How the audit log fares, since the start. */
 export interface AuditStatus {
   /** Empty when no audit log is kept. */
   readonly path: string;

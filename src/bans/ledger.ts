@@ -5,6 +5,7 @@ import { covers, parseRange, type Range, type Source } from "../net/cidr.ts";
 import type { BanStatus } from "../status.ts";
 import { type BanDuration, durationOf, endOf } from "./backoff.ts";
 
+/** How long bans last, how long they are remembered, and how many there may be. */
 export interface LedgerSettings {
   readonly durations: readonly BanDuration[];
   readonly decayMs: number;

@@ -4,6 +4,7 @@ import type { Command, Option, ParsedArgs } from "./command.ts";
 import { COMMANDS, findCommand, HELP } from "./commands.ts";
 import { printable } from "./terminal.ts";
 
+/** What argv asks for. */
 export type Parsed =
   | { readonly kind: "run"; readonly command: Command; readonly args: ParsedArgs }
   /** Help was asked for: of one command, or of everything. */

@@ -40,6 +40,7 @@ export interface ParsedArgs {
 /** What every file in src/commands/ exports as `run`: resolves to the exit code. */
 export type CommandRun = (args: ParsedArgs, io: CommandIo) => Promise<number>;
 
+/** One "--name" of a command. */
 export interface Option {
   readonly name: string;
   /** One letter, without the dash. */
@@ -51,6 +52,7 @@ export interface Option {
   readonly complete?: "file" | readonly string[];
 }
 
+/** The words of a command that are no options: how many, and what they are called. */
 export interface Operand {
   /** Placeholder: "ADDRESS". */
   readonly name: string;

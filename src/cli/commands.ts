@@ -10,6 +10,7 @@ const SOCKET: Option = {
   complete: "file",
 };
 
+/** Every command, in the order in which help lists them. */
 export const COMMANDS: readonly Command[] = [
   {
     name: "run",
@@ -205,6 +206,7 @@ export const COMMANDS: readonly Command[] = [
 /** Accepted by every command. */
 export const HELP: Option = { name: "help", short: "h", help: "show this help" };
 
+/** The row of a command; undefined when there is none of that name. */
 export function findCommand(name: string): Command | undefined {
   return COMMANDS.find((command) => command.name === name);
 }

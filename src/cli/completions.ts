@@ -2,9 +2,13 @@
 import type { Command, Operand, Option } from "./command.ts";
 import { COMMANDS, HELP } from "./commands.ts";
 
+/** The shells that can be served. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
+
+/** One of SHELLS. */
 export type Shell = (typeof SHELLS)[number];
 
+/** The script that a shell has to source. */
 export function completions(shell: Shell): string {
   switch (shell) {
     case "bash":

@@ -6,6 +6,7 @@ import type { Config } from "../config/schema.ts";
 import { type CommandIo, EXIT, type ParsedArgs } from "./command.ts";
 import { counted, printable } from "./terminal.ts";
 
+/** Where the installer puts the configuration. */
 export const DEFAULT_CONFIG_PATH = "/etc/anomaly-detector/anomaly-detector.yaml";
 
 /** --config, else the default path where there is a file, else null: the defaults built in. */
@@ -21,6 +22,7 @@ export async function configPath(args: ParsedArgs): Promise<string | null> {
   }
 }
 
+/** A valid configuration and its file (null: the defaults), or the exit code to end with. */
 export type CommandConfig =
   | { readonly ok: true; readonly config: Config; readonly path: string | null }
   | { readonly ok: false; readonly exitCode: number };

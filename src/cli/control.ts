@@ -5,6 +5,7 @@ import { type CommandIo, EXIT, type ParsedArgs } from "./command.ts";
 import { configPath, tellProblems } from "./configuration.ts";
 import { printable, printableJson } from "./terminal.ts";
 
+/** A client for the daemon, or the exit code to end with. */
 export type Connection =
   | { readonly ok: true; readonly client: ControlClient }
   | { readonly ok: false; readonly exitCode: number };

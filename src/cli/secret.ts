@@ -2,6 +2,7 @@
 import { isatty } from "node:tty";
 import type { CommandIo } from "./command.ts";
 
+/** What came of asking for a password. */
 export type Secret =
   | { readonly kind: "secret"; readonly text: string }
   /** The two that were typed differ. */

@@ -4,6 +4,7 @@ import { asker, connect, tellNoAnswer, toldAsJson } from "../cli/control.ts";
 import { counted, printable } from "../cli/terminal.ts";
 import type { ModeReply } from "../control/protocol.ts";
 
+/** Says what the daemon answers; a problem when the firewall could not be switched. */
 export const run: CommandRun = async (args, io) => {
   const connection = await connect(args, io);
   if (!connection.ok) return connection.exitCode;

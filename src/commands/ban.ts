@@ -5,6 +5,7 @@ import { type BanReply, readBanRequest } from "../control/protocol.ts";
 import type { BanStatus } from "../status.ts";
 import { banLengthText, causeText, ordinal } from "../wording.ts";
 
+/** `ban ADDRESS`: waits until the firewall has done it, and says what came of it. */
 export const run: CommandRun = async (args, io) => {
   const source = args.operands[0]!;
   const { for: duration, note } = args.values;

@@ -4,6 +4,7 @@ import { columns, printable, spanText, timeText } from "../cli/terminal.ts";
 import type { BanList, ListedBan } from "../control/protocol.ts";
 import { causeText, ordinal } from "../wording.ts";
 
+/** `bans`: the list of bans in force, latest first, as a table or as JSON. */
 export const run: CommandRun = async (args, io) => {
   const connection = await connect(args, io);
   if (!connection.ok) return connection.exitCode;

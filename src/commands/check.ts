@@ -5,6 +5,7 @@ import { counted, paint, printable } from "../cli/terminal.ts";
 import { loadConfig } from "../config/load.ts";
 import type { HostCheck } from "./host-checks.ts";
 
+/** `check`: everything that is wrong with configuration and host, with its mend. An ill host is a problem with --host. */
 export const run: CommandRun = async (args, io) => {
   const path = await configPath(args);
   const result = await loadConfig(path, io.env);

@@ -3,6 +3,7 @@ import { completions, SHELLS } from "../cli/completions.ts";
 import { printable } from "../cli/terminal.ts";
 import { nearest } from "../config/nearest.ts";
 
+/** `completions SHELL`: the script on standard output. */
 export const run: CommandRun = async (args, io) => {
   const name = args.operands[0]!;
   const shell = SHELLS.find((known) => known === name);

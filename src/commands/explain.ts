@@ -8,6 +8,7 @@ import type { DetectorExplanation, FullExplanation, SurgeReading, TestReading } 
 import type { BanStatus } from "../status.ts";
 import { banLengthText, causeText, ordinal } from "../wording.ts";
 
+/** Asks the daemon; works for an address that was never seen, too. */
 export const run: CommandRun = async (args, io) => {
   const named = args.operands[0]!;
   const read = readSource(named);
@@ -25,6 +26,7 @@ export const run: CommandRun = async (args, io) => {
 
 type Row = readonly string[];
 
+/** The answer as lines for a terminal. */
 export function explainLines(told: FullExplanation, io: Pick<CommandIo, "color">): string[] {
   const rows = told.ban ? bannedRows(told, told.ban, io) : freeRows(told, io);
   return [headline(told, io), ...table(rows)];

@@ -4,6 +4,7 @@ import { commandHelp, programHelp } from "../cli/help.ts";
 import { printable } from "../cli/terminal.ts";
 import { nearest } from "../config/nearest.ts";
 
+/** `help [COMMAND]`: of one command, or the list of all. */
 export const run: CommandRun = async (args, io) => {
   const [name] = args.operands;
   if (name === undefined) {

@@ -9,6 +9,7 @@ import { readWebhook } from "../config/webhook.ts";
 import { createControlClient } from "../control/client.ts";
 import { readSshPorts } from "../host/ssh.ts";
 
+/** What one look at the host found. */
 export interface HostCheck {
   readonly level: "ok" | "warn" | "FAIL";
   readonly name: string;

@@ -11,6 +11,7 @@ const MOST_BYTES = 1024;
 /** OWASP Password Storage Cheat Sheet: 19 MiB, two passes. */
 const COST = { algorithm: "argon2id", memoryCost: 19_456, timeCost: 2 } as const;
 
+/** Prints the hash, or writes it to --file. The password itself is printed only when it was generated. */
 export const run: CommandRun = async (args, io) => {
   const password = args.flags.has("generate") ? generate() : await ask(io);
   if (password === null) return EXIT.usage;

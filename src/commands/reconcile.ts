@@ -4,6 +4,7 @@ import { connect, tellNoAnswer, toldAsJson } from "../cli/control.ts";
 import { counted, printable } from "../cli/terminal.ts";
 import type { ReconcileReply } from "../control/protocol.ts";
 
+/** Says what had to be mended; a problem when the firewall could not be compared. */
 export const run: CommandRun = async (args, io) => {
   const connection = await connect(args, io);
   if (!connection.ok) return connection.exitCode;

@@ -4,6 +4,7 @@ import { columns, counted, paint, printable, spanText } from "../cli/terminal.ts
 import type { HealthCheck, SystemStatus } from "../status.ts";
 import { baselineSourceText } from "../wording.ts";
 
+/** `status`: the SystemStatus in a screenful, or whole as JSON. */
 export const run: CommandRun = async (args, io) => {
   const connection = await connect(args, io);
   if (!connection.ok) return connection.exitCode;

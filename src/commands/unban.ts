@@ -5,6 +5,7 @@ import type { ControlClient } from "../control/client.ts";
 import { readUnbanRequest, type UnbanReply } from "../control/protocol.ts";
 import { covers, parseRange, type Source } from "../net/cidr.ts";
 
+/** `unban ADDRESS`: waits until the firewall has done it; "not found" where there was no ban. */
 export const run: CommandRun = async (args, io) => {
   const source = args.operands[0]!;
   const forget = args.flags.has("forget");

@@ -2,6 +2,7 @@ import { type CommandRun, EXIT } from "../cli/command.ts";
 import { printableJson } from "../cli/terminal.ts";
 import { VERSION_TEXT } from "../version.ts";
 
+/** `version`: one line, or JSON with the runtime. */
 export const run: CommandRun = async (args, io) => {
   const { platform, arch } = process;
   if (args.flags.has("json")) {

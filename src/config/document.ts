@@ -16,6 +16,7 @@ import type { KeyPath, Position, Problem } from "./problem.ts";
 /** A configuration nests four deep; this is far beyond it and far below any stack. */
 const MAX_DEPTH = 32;
 
+/** A YAML text as plain values, with the places of its keys. */
 export interface ConfigDocument {
   /** undefined when the text holds nothing but comments. Not to be used when `isBroken`. */
   readonly value: unknown;
@@ -30,6 +31,7 @@ export interface ConfigDocument {
   has(path: KeyPath): boolean;
 }
 
+/** Reads YAML; what is wrong with it is in `problems`. */
 export function parseConfigDocument(text: string): ConfigDocument {
   const lines = new LineCounter();
   const document = compose(text, lines);

@@ -2,6 +2,7 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 
+/** none: no login was asked for. problem: one was, but it cannot be had. */
 export type PasswordFileResult =
   | { readonly kind: "none" }
   | { readonly kind: "hash"; readonly hash: string; readonly from: string; readonly readableByAll: boolean }

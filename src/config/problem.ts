@@ -6,6 +6,7 @@ export interface Position {
   readonly column: number;
 }
 
+/** One thing that is wrong with a configuration, and where. */
 export interface Problem {
   /** file: it cannot be read. syntax: it is not YAML. unknown-key: no such key. value: a key's value is wrong. */
   readonly kind: "file" | "syntax" | "unknown-key" | "value";
@@ -22,6 +23,7 @@ export interface Problem {
   readonly hint?: string | undefined;
 }
 
+/** The keys that lead to a value. */
 export type KeyPath = readonly (string | number)[];
 
 /** ["bans", "durations", 2] as "bans.durations[2]". */

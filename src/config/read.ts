@@ -5,10 +5,12 @@ import type { Problem } from "./problem.ts";
 /** Far above any real configuration (10,000 allowlist entries are 0.5 MB); also the bound on a device or pipe. */
 const MAX_BYTES = 1_048_576;
 
+/** The text of a file, or why there is none. */
 export type ReadResult =
   | { readonly ok: true; readonly text: string; readonly writableByOthers: boolean }
   | { readonly ok: false; readonly problem: Problem };
 
+/** Reads a configuration file of at most 1 MB. One that is missing or cannot be read is a problem, not an error. */
 export async function readConfigFile(path: string): Promise<ReadResult> {
   let file: Awaited<ReturnType<typeof open>>;
   try {

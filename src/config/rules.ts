@@ -4,6 +4,7 @@ import { formatDuration } from "./duration.ts";
 import type { KeyPath } from "./problem.ts";
 import { type Config, parseListen } from "./schema.ts";
 
+/** Keys that are valid each but not together. */
 export interface Violation {
   readonly severity: "error" | "warning";
   /** The keys in question, the likeliest culprit first. */

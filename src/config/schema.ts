@@ -122,6 +122,7 @@ function section<T extends z.ZodRawShape>(shape: T, meaning: string) {
     .describe(meaning);
 }
 
+/** Every section of the configuration. An empty object is valid and means all defaults. */
 export const configSchema = z.strictObject({
   log: section(
     {

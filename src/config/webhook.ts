@@ -38,6 +38,7 @@ class Webhook {
   }
 }
 
+/** none: Slack is off. problem: it is to be on, but its webhook cannot be had. */
 export type WebhookResult =
   | { readonly kind: "none" }
   | { readonly kind: "webhook"; readonly webhook: Webhook }

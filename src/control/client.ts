@@ -16,6 +16,7 @@ export type ControlResult<T> =
   /** Somebody answered, late, or not as the daemon does. */
   | { readonly kind: "fault"; readonly error: string };
 
+/** One method a request. A daemon that does not answer is a result, not an error. */
 export interface ControlClient {
   status(): Promise<ControlResult<SystemStatus>>;
   bans(): Promise<ControlResult<BanList>>;

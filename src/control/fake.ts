@@ -15,6 +15,7 @@ import type {
   UnbanRequest,
 } from "./protocol.ts";
 
+/** A daemon that only remembers what it was asked. */
 export class FakeControlTarget implements ControlTarget {
   readonly requests: (BanRequest | UnbanRequest | ModeRequest)[] = [];
   #mode: ModeRequest["mode"] = "enforce";

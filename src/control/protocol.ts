@@ -9,6 +9,7 @@ import type { FullExplanation } from "../explanation.ts";
 import { parseRange, parseSource, type Source } from "../net/cidr.ts";
 import type { BanStatus, SystemStatus } from "../status.ts";
 
+/** The path of each request. */
 export const PATHS = {
   status: "/v1/status",
   bans: "/v1/bans",
@@ -38,6 +39,7 @@ export interface ControlTarget {
   reconcile(): Promise<ReconcileReply>;
 }
 
+/** A person's wish to ban. `by` and `note` are shown, never executed. */
 export interface BanRequest {
   readonly source: Source;
   /** "default": as long as the source's ban count makes it. */
@@ -46,6 +48,7 @@ export interface BanRequest {
   readonly note?: string | undefined;
 }
 
+/** A person's wish to end a ban. */
 export interface UnbanRequest {
   readonly source: Source;
   readonly by: string;
@@ -59,6 +62,7 @@ export interface ModeRequest {
   readonly by: string;
 }
 
+/** What came of a wish to ban. */
 export type BanReply =
   | { readonly result: "banned"; readonly ban: BanStatus }
   /** It was banned before, by this or a wider ban, which stands unchanged. */
@@ -68,17 +72,20 @@ export type BanReply =
   /** Decided, but the firewall did not do it; it is retried. */
   | { readonly result: "failed"; readonly detail: string };
 
+/** What came of a wish to unban. `source`: the ban that was meant, an address or a prefix. */
 export type UnbanReply =
   | { readonly result: "unbanned"; readonly source: Source; readonly forgotten: boolean }
   | { readonly result: "not-banned"; readonly source: Source; readonly forgotten: boolean }
   | { readonly result: "failed"; readonly detail: string };
 
+/** What came of arm or disarm. */
 export type ModeReply =
   /** `bans`: in force from now on, or (watch-only) no longer in the firewall. */
   | { readonly result: "changed" | "unchanged"; readonly mode: Mode; readonly bans: number }
   /** The firewall could not be installed or taken out: the mode is what it was. */
   | { readonly result: "failed"; readonly detail: string };
 
+/** What a comparison of kernel and ledger came to. */
 export type ReconcileReply =
   /** What had to be changed; all zero when the firewall held what the `bans` are. */
   | {
@@ -99,6 +106,7 @@ export interface ListedBan extends BanStatus {
   readonly droppedPackets: number | null;
 }
 
+/** The bans in force at `at`, latest first. */
 export interface BanList {
   readonly at: EpochMs;
   readonly bans: readonly ListedBan[];
@@ -109,6 +117,7 @@ export interface ErrorReply {
   readonly error: string;
 }
 
+/** The HTTP status of each reply. */
 export const STATUS_OF = {
   banned: 200,
   "already-banned": 200,

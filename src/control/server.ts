@@ -19,6 +19,7 @@ import {
   type UnbanReply,
 } from "./protocol.ts";
 
+/** The socket, from its making to its removal. */
 export interface ControlServer {
   /** Makes the socket. Throws ControlError when another daemon answers on it or it cannot be made. */
   start(): Promise<void>;
@@ -37,6 +38,7 @@ const STOP_DEADLINE_MS = 2_000;
 /** The slowest answer: a firewall command that is killed at its timeout, retried once. */
 const ANSWER_SECONDS = 30;
 
+/** A server for `target` on a unix socket. Nothing is opened before `start`. */
 export function createControlServer(
   target: ControlTarget,
   socketPath: string,

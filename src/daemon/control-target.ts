@@ -8,6 +8,7 @@ import type { FullExplanation } from "../explanation.ts";
 import type { Source } from "../net/cidr.ts";
 import type { SystemStatus } from "../status.ts";
 
+/** What the target is made of. */
 export interface ControlParts {
   readonly clock: Clock;
   readonly engine: Engine;
@@ -20,6 +21,7 @@ export interface ControlParts {
 /** The command line waits for the firewall this long; then the answer is that it is still on its way. */
 const WAIT_MS = 5000;
 
+/** The daemon as the control server sees it. */
 export function createControlTarget({
   clock,
   engine,

@@ -21,6 +21,7 @@ import { logOutcome } from "./outcome-log.ts";
 import { Reconciler } from "./reconciler.ts";
 import type { SystemView } from "./system-view.ts";
 
+/** Who hears of outcomes, besides engine and log. */
 export interface EnforcementParts {
   readonly memory: Memory;
   readonly audit: AuditWriter;
@@ -29,6 +30,7 @@ export interface EnforcementParts {
   readonly view: () => SystemView;
 }
 
+/** What bans, compares and switches; all of it through one worker. */
 export interface Enforcement {
   readonly gate: FirewallGate;
   readonly worker: FirewallWorker;

@@ -5,6 +5,7 @@ import type { Lifecycle } from "./lifecycle.ts";
 import type { Logger } from "./logger.ts";
 import type { Settings } from "./settings.ts";
 
+/** Made first, and the same for the whole run. */
 export interface Ground {
   readonly clock: SteadyClock;
   readonly engine: Engine;

@@ -21,6 +21,7 @@ import { Marks } from "../state/marks.ts";
 import type { Place, RememberedBan } from "../state/snapshot.ts";
 import { type Changes, openStore, type Remembered, type Store, type StoreStatus } from "../state/store.ts";
 
+/** What is remembered of, and where. */
 export interface MemoryParts {
   readonly path: string;
   readonly clock: Clock;
@@ -58,6 +59,7 @@ class Batch {
   }
 }
 
+/** The state file from its opening to its closing, for one run. */
 export class Memory {
   readonly #store: Store;
   readonly #remembered: Remembered;

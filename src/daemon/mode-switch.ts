@@ -9,6 +9,7 @@ import type { FirewallGate } from "../firewall/gate.ts";
 import type { FirewallWorker } from "../firewall/worker.ts";
 import type { Logger } from "./logger.ts";
 
+/** What is switched. */
 export interface ModeParts {
   readonly clock: Clock;
   readonly arming: Arming;
@@ -25,6 +26,7 @@ export interface ModeParts {
 /** A firewall that could not be had is looked for again this much later. */
 const RETRY_MS = 30_000;
 
+/** One switch at a time; what cannot be carried out leaves the mode as it was. */
 export class ModeSwitch {
   #queue: Promise<unknown> = Promise.resolve();
   #failedAt = Number.NEGATIVE_INFINITY;

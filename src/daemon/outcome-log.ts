@@ -4,6 +4,7 @@ import type { Decision, Outcome } from "../decision.ts";
 import { alertText, banLengthText, causeText } from "../wording.ts";
 import type { Logger } from "./logger.ts";
 
+/** Writes one line: an error when it failed, else a warning; a baseline only at level debug. */
 export function logOutcome(log: Logger, { decision, result, detail }: Outcome): void {
   if (result === "failed") log.error({ detail }, describe(decision));
   else if (decision.kind === "baseline")

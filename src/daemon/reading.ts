@@ -10,6 +10,7 @@ import type { Memory } from "./memory.ts";
 /** Lines reach us a little after their time (write, poll); ticking right behind the wall clock would move them forward. */
 const TICK_LAG_MS = 1000;
 
+/** One log, its parser and its pump, for one run. */
 export class Reading {
   readonly #lag = new LagWatch();
   readonly #pump: Pump;

@@ -6,6 +6,7 @@ import type { Engine } from "../engine.ts";
 import { FirewallError } from "../firewall/firewall.ts";
 import type { FirewallWorker, Mending } from "../firewall/worker.ts";
 
+/** What is compared, and who hears of it. */
 export interface ReconcilerParts {
   readonly clock: Clock;
   readonly engine: Pick<Engine, "bans">;
@@ -21,6 +22,7 @@ export interface ReconcilerParts {
 /** A ban whose end is this near may have ended in the kernel already: its clock and ours are not the same. */
 const ENDING_MS = 5_000;
 
+/** Comparisons in turn, for a timer and for whoever asks. */
 export class Reconciler {
   #running: Promise<ReconcileReply> | null = null;
   #isRestored = false;

@@ -11,6 +11,7 @@ const MESSAGE_EVERY_MS = 1000;
 /** Queued Slack messages get this long at a stop. */
 const LAST_MESSAGES_MS = 2000;
 
+/** Opens the audit log. One that cannot be opened is tried again at each write, and shown as ill. */
 export async function startAudit({ settings, clock, lifecycle }: Ground): Promise<AuditWriter> {
   const audit = new AuditWriter(settings.config.audit.path, clock);
   await lifecycle.start(

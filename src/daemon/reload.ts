@@ -11,6 +11,7 @@ import type { Ground } from "./ground.ts";
 import { reloadPassword } from "./page.ts";
 import { connectSlack } from "./records.ts";
 
+/** What a reload reaches. */
 export interface ReloadParts {
   readonly configPath: string | null;
   readonly service: ServiceNotifier;

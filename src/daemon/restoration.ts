@@ -7,6 +7,7 @@ import type { Enforcement } from "./enforcement.ts";
 import type { Ground } from "./ground.ts";
 import type { Memory } from "./memory.ts";
 
+/** Who knows of the last run, and who makes it true. */
 export interface RestorationParts {
   readonly memory: Memory;
   readonly audit: AuditWriter;

@@ -5,12 +5,14 @@ import type { Config } from "../config/schema.ts";
 import { armingPath, readArming, writeArming } from "../state/arming-file.ts";
 import type { Logger } from "./logger.ts";
 
+/** The configuration as it was loaded, and where its mode is told. */
 export interface SettingsParts {
   readonly config: Config;
   readonly clock: Clock;
   readonly log: Pick<Logger, "error">;
 }
 
+/** One value at a time, replaced as a whole. */
 export class Settings {
   readonly arming: Arming;
   #config: Config;

@@ -13,6 +13,7 @@ import type { Enforcement } from "./enforcement.ts";
 import type { Ground } from "./ground.ts";
 import type { Reading } from "./reading.ts";
 
+/** Whose states are put together. */
 export interface SystemParts {
   readonly ground: Pick<Ground, "clock" | "engine" | "settings">;
   readonly enforcement: Pick<Enforcement, "gate" | "worker" | "effects" | "reconciler">;

@@ -23,6 +23,7 @@ export async function attempt(exec: Exec, command: Command): Promise<ExecResult>
   return result.exitCode !== 0 && !result.timedOut && isBusy(result.stderr) ? exec(command.argv, options) : result;
 }
 
+/** What a failed command means, with its mend where that is known. */
 export function commandError(command: Command, result: ExecResult): FirewallError {
   const program = command.argv[0];
   const ended = result.timedOut

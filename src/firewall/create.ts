@@ -7,6 +7,7 @@ import { IpsetFirewall } from "./ipset.ts";
 import { LadderFirewall, type LadderSettings, type Rung, rungsFrom } from "./ladder.ts";
 import type { Hook } from "./rules.ts";
 
+/** Which firewall is wanted. */
 export interface FirewallSettings {
   /** auto: ipset where it is proven to work, else plain iptables rules; never dry-run. */
   readonly backend: "auto" | "ipset" | "iptables" | "dry-run";

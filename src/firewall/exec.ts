@@ -12,6 +12,7 @@ export interface ExecResult {
   readonly timedOut: boolean;
 }
 
+/** What is particular to one call. */
 export interface ExecOptions {
   /** Text for the program's standard input; without it, standard input is empty. */
   readonly stdin?: string | undefined;
@@ -22,6 +23,7 @@ export interface ExecOptions {
 /** The port to running a program: `argv[0]` is a bare program name. Never throws. */
 export type Exec = (argv: readonly [string, ...string[]], options?: ExecOptions) => Promise<ExecResult>;
 
+/** The bounds of every call. */
 export interface ExecSettings {
   /** Milliseconds until SIGKILL. */
   readonly timeoutMs: number;

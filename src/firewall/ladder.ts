@@ -14,6 +14,7 @@ export interface Rung {
   readonly hooks: readonly Hook[];
 }
 
+/** What all rungs have in common. */
 export type LadderSettings = Omit<BackendSettings, "hooks" | "variant">;
 
 /** Every way worth trying, the wanted one first: more hooks, then plain rules, then the other iptables. [pure] */

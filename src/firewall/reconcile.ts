@@ -3,6 +3,7 @@ import type { Source } from "../net/cidr.ts";
 import type { FirewallEntry } from "./firewall.ts";
 import { MAX_TIMEOUT_SECONDS } from "./sets.ts";
 
+/** What makes the kernel's entries those that are wanted. */
 export interface Reconciliation {
   /** Wanted and absent. */
   readonly add: FirewallEntry[];

@@ -4,11 +4,13 @@
  */
 import { parseSource, type Source } from "../net/cidr.ts";
 
+/** Each has its own tables and sets in the kernel. */
 export type Family = "v4" | "v6";
 
 /** Table and chain from which our own chain is jumped to. */
 export type Hook = "raw/PREROUTING" | "filter/INPUT" | "filter/DOCKER-USER";
 
+/** Every hook that may hold a jump of ours: all are looked through when we clean up. */
 export const ALL_HOOKS: readonly Hook[] = ["raw/PREROUTING", "filter/INPUT", "filter/DOCKER-USER"];
 
 /** What one table holds of ours, as `iptables-save` lines ("-A PREROUTING -j ANOMALY-DETECTOR"). */
@@ -39,6 +41,7 @@ export interface ChainLayout {
 /** Comment on the jump in a table that iptables-nft made for us: it may go when we go. */
 export const TABLE_MARK = "anomaly-detector made this table";
 
+/** Reads `iptables-save`: by table, what it holds of `chain`. Lines of another kind are skipped. */
 export function parseSave(text: string, chain: string): Map<string, TableState> {
   const tables = new Map<string, { chains: Set<string>; jumps: string[]; rules: string[] }>();
   let table: { chains: Set<string>; jumps: string[]; rules: string[] } | undefined;
@@ -109,10 +112,12 @@ export function hookExists(state: TableState | undefined, hook: Hook): boolean {
   return hook !== "filter/DOCKER-USER" || (state?.chains.has("DOCKER-USER") ?? false);
 }
 
+/** "raw" of "raw/PREROUTING". */
 export function tableOf(hook: Hook): string {
   return hook.slice(0, hook.indexOf("/"));
 }
 
+/** "PREROUTING" of "raw/PREROUTING". */
 export function chainOf(hook: Hook): string {
   return hook.slice(hook.indexOf("/") + 1);
 }
@@ -140,6 +145,7 @@ export function bannedBy(line: string): Source | null {
   return match ? parseSource(match[1]!) : null;
 }
 
+/** The family that an address or prefix belongs to. */
 export function familyOf(source: Source): Family {
   return source.includes(":") ? "v6" : "v4";
 }

@@ -15,6 +15,7 @@ export function createLine(set: string, family: Family): string {
   return `create ${set} hash:net family ${inet} timeout 0 counters maxelem ${MAX_ENTRIES}`;
 }
 
+/** One line for `ipset restore`. */
 export function addLine(set: string, entry: FirewallEntry): string {
   return `add ${set} ${entry.source} timeout ${timeoutSeconds(entry.remainingMs)}`;
 }
@@ -25,6 +26,7 @@ export function timeoutSeconds(remainingMs: number | "permanent"): number {
   return Math.min(Math.max(Math.ceil(remainingMs / 1000), 1), MAX_TIMEOUT_SECONDS);
 }
 
+/** A member as the kernel lists it: until when it is dropped, and what was. */
 export type SetMember = FirewallEntry & DropCounter;
 
 /** Reads `ipset save`: "add SET 203.0.113.9 timeout 599 packets 3 bytes 180". Lines of another kind are skipped. */

@@ -3,6 +3,7 @@ import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 
+/** Where snapshots are kept, and how many. */
 export interface SnapshotSettings {
   /** Directory of the snapshots; made when missing. */
   readonly directory: string;

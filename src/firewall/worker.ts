@@ -12,6 +12,7 @@ export interface WorkerResult {
   readonly detail?: string;
 }
 
+/** The bounds of the queue; all have defaults. */
 export interface WorkerSettings {
   /** Most jobs waiting, retries included; one more is refused as failed. Default 200,000. */
   readonly capacity?: number;

@@ -9,6 +9,7 @@ import { dlopen, FFIType, ptr } from "bun:ffi";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
+/** The messages we send; none of them throws or waits. */
 export interface ServiceNotifier {
   /** How often to call `watchdog`, in milliseconds: half of what systemd allows. Null without a watchdog. */
   readonly watchdogEveryMs: number | null;

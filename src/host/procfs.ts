@@ -9,6 +9,7 @@ export interface HostSampler {
 /** Ticks a second in /proc/stat and /proc/PID/stat: USER_HZ, 100 on every Linux we run on (proc_stat(5)). */
 const TICKS_PER_SECOND = 100;
 
+/** One reading of /proc/stat; a share is the difference of two. */
 export interface CpuTimes {
   /** Ticks since boot, all CPUs together. */
   readonly busy: number;

@@ -5,8 +5,11 @@ import { formatV4, formatV6, type Ip, isV6, parseIp, parseV4, parseV6 } from "./
  * "203.0.113.0/24", "2001:db8:66:1::/64"). It is what we ban, allow and put into firewall sets.
  */
 declare const sourceBrand: unique symbol;
+
+/** An address or a prefix in canonical text: what can be banned. Only this folder makes one. */
 export type Source = string & { readonly [sourceBrand]: true };
 
+/** A prefix as numbers, to compare with. */
 export interface Range {
   readonly v6: boolean;
   /** Two 16-bit groups for IPv4, eight for IPv6; bits after the prefix are zero. */
@@ -39,6 +42,7 @@ export function parseSource(text: string): Source | null {
   return range && formatRange(range);
 }
 
+/** The canonical text; a full-length prefix is a plain address. */
 export function formatRange(range: Range): Source {
   const address = range.v6 ? formatV6(range.groups) : formatV4(range.groups[0]! * 65536 + range.groups[1]!);
   return (range.prefix === (range.v6 ? 128 : 32) ? address : `${address}/${range.prefix}`) as Source;

@@ -3,6 +3,8 @@
  * IPv4 is dotted decimal; IPv6 is RFC 5952 text; IPv4-mapped IPv6 (::ffff:a.b.c.d) is folded to IPv4.
  */
 declare const ipBrand: unique symbol;
+
+/** One address in canonical text. Only this folder makes one. */
 export type Ip = string & { readonly [ipBrand]: true };
 
 /** Parses one address; null for anything else (zone ids, ports, CIDRs, octal or short IPv4 forms, spaces). */
@@ -86,6 +88,7 @@ function mappedV4(groups: readonly number[]): number | null {
   return groups[5] === 0xffff ? groups[6]! * 65536 + groups[7]! : null;
 }
 
+/** 32 bits as "203.0.113.9". */
 export function formatV4(value: number): string {
   return `${Math.floor(value / 16777216) % 256}.${Math.floor(value / 65536) % 256}.${Math.floor(value / 256) % 256}.${value % 256}`;
 }

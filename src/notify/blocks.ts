@@ -12,6 +12,7 @@ interface TextObject {
   readonly verbatim?: boolean;
 }
 
+/** What of Slack's Block Kit we use. */
 export type Block =
   | { readonly type: "header"; readonly text: TextObject }
   | { readonly type: "section"; readonly text: TextObject }
@@ -49,6 +50,7 @@ export function facts(rows: readonly Fact[]): Block {
   };
 }
 
+/** One name and value of a message. `untrusted`: it comes from a request. */
 export interface Fact {
   readonly label: string;
   readonly value: string;

@@ -15,11 +15,13 @@ import { Lasting } from "./lasting.ts";
 import { Storm, type StormSettings } from "./storm.ts";
 import { type Due, hasPassed, type Telling } from "./telling.ts";
 
+/** How much is told when much happens. */
 export interface PolicySettings extends StormSettings {
   /** Least time between two alerts about one thing that lasts. */
   readonly repeatMs: number;
 }
 
+/** What the daemon begins with; `repeatMs` is configurable. */
 export const DEFAULT_POLICY: PolicySettings = {
   stormLimit: 3,
   stormWindowMs: 60_000,
@@ -28,6 +30,7 @@ export const DEFAULT_POLICY: PolicySettings = {
   repeatMs: 600_000,
 };
 
+/** Whether an outcome is told, and when; it remembers what it has told. */
 export interface Policy {
   /** Judges one outcome. `now` is wall-clock time and may step back; nothing is then held longer than its period. */
   decide(outcome: Outcome, now: EpochMs): Telling;
@@ -42,6 +45,7 @@ const MAX_REMEMBERED = 10_000;
 
 const NEVER: Telling = { when: "never", reason: "suppressed" };
 
+/** A policy that has told nothing yet. */
 export function createPolicy(settings: PolicySettings = DEFAULT_POLICY): Policy {
   const storm = new Storm(settings);
   const anomaly = new Lasting(settings.repeatMs);

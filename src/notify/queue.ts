@@ -5,6 +5,7 @@ import { foldedMessage } from "./message.ts";
 import type { Message, Notifier, SendResult } from "./notifier.ts";
 import { addTallies, type Tally } from "./tally.ts";
 
+/** The bounds of the queue, and its name. */
 export interface QueueSettings {
   /** Most messages waiting; beyond it the oldest are folded into one. */
   readonly maxQueued: number;
@@ -33,6 +34,7 @@ export interface QueuedMessage {
  */
 export type QueueState = "ok" | "retrying" | "gone" | "unusable" | "off";
 
+/** How telling fares, since the start. */
 export interface QueueStatus {
   readonly state: QueueState;
   readonly queued: number;
@@ -52,6 +54,7 @@ const BACKOFF_MOST_MS = 60_000;
 /** No Retry-After is honoured beyond this; a longer wait therefore means that the clock was set back. */
 const WAIT_MOST_MS = 5 * 60_000;
 
+/** One queue to one notifier: the first message goes until it is taken or given up, then the next. */
 export class NotifyQueue {
   #notifier: Notifier | null;
   #items: QueuedMessage[] = [];

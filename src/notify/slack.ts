@@ -2,6 +2,7 @@
 import { type Clock, systemClock } from "../clock.ts";
 import type { Message, Notifier, SendResult } from "./notifier.ts";
 
+/** The bounds of one attempt. */
 export interface SlackSettings {
   /** How long one attempt may take in all, reading the answer included. */
   readonly timeoutMs: number;

@@ -3,6 +3,7 @@ import type { Outcome } from "../decision.ts";
 import { DigestBuilder } from "./digest.ts";
 import { type Due, hasPassed, type Telling, type TellReason } from "./telling.ts";
 
+/** When outcomes are many, and how they are then told. */
 export interface StormSettings {
   /** How many outcomes are told one by one within `stormWindowMs`. */
   readonly stormLimit: number;

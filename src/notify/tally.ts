@@ -3,6 +3,8 @@ import type { Outcome } from "../decision.ts";
 
 /** Counts by sort; a missing sort is zero. */
 export type Tally = Readonly<Partial<Record<TallySort, number>>>;
+
+/** The sorts of events that are counted apart. */
 export type TallySort = "bans" | "unbans" | "dryRuns" | "failed" | "alerts";
 
 /** One outcome as a tally. Baselines are never told and count for nothing. */
@@ -22,6 +24,7 @@ export function tallyOf(outcome: Outcome): Tally {
   }
 }
 
+/** What both stand for together. */
 export function addTallies(a: Tally, b: Tally): Tally {
   const sum: Partial<Record<TallySort, number>> = { ...a };
   for (const sort of SORTS) if (b[sort] !== undefined) sum[sort] = (sum[sort] ?? 0) + b[sort];

@@ -12,6 +12,7 @@ export interface Outbox {
   enqueue(message: Message, tally: Tally): void;
 }
 
+/** What decides, and what delivers. */
 export interface TellerParts {
   readonly policy: Policy;
   readonly queue: Outbox;
@@ -20,6 +21,7 @@ export interface TellerParts {
   readonly hostname: string;
 }
 
+/** What outcomes are handed to. */
 export interface Teller {
   /** Begins to look for digests that have become due. */
   start(): void;
@@ -32,6 +34,7 @@ export interface Teller {
 /** How often digests are looked for: well below the 10 s in which a ban must be told. */
 const LOOK_EVERY_MS = 1000;
 
+/** A teller for one host; `start` begins its timer. */
 export function createTeller({ policy, queue, clock, hostname }: TellerParts): Teller {
   let cancel: (() => void) | null = null;
 

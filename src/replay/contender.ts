@@ -8,11 +8,13 @@ import type { Source } from "../net/cidr.ts";
 /** What a replay tells: everything but the recalculated baselines. */
 export type ReplayDecision = Exclude<Decision, { kind: "baseline" }>;
 
+/** An alert and its log time. */
 export interface TimedAlert {
   readonly at: EpochMs;
   readonly alert: Alert;
 }
 
+/** Collects what its engine decides, in the order of the log. */
 export class Contender {
   readonly engine: Engine;
   /** In order of time. */

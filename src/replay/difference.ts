@@ -2,8 +2,10 @@
 import type { Source } from "../net/cidr.ts";
 import type { Contender } from "./contender.ts";
 
+/** A source and how often it was banned. */
 export type Banned = readonly [source: Source, bans: number];
 
+/** Who was banned by one, by the other, by both. */
 export interface Difference {
   /** Sources that only one of them banned, the most often banned first. */
   readonly onlyFirst: readonly Banned[];
@@ -12,6 +14,7 @@ export interface Difference {
   readonly both: number;
 }
 
+/** Compares by source, not by time. */
 export function difference(first: Contender, second: Contender): Difference {
   const [a, b] = [first.bansBySource(), second.bansBySource()];
   const [inA, inB] = [new Set(a.map(([source]) => source)), new Set(b.map(([source]) => source))];

@@ -6,6 +6,7 @@ const CELLS = 30;
 /** Clears the rest of the line. */
 const CLEAR = "\x1b[K";
 
+/** To be cleared before anything else is written to the terminal. */
 export class ProgressBar {
   readonly #began = performance.now();
   #drawnAt = Number.NEGATIVE_INFINITY;

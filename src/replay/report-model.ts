@@ -20,6 +20,7 @@ import { type Banned, difference } from "./difference.ts";
 import { evidenceRows, figures } from "./text.ts";
 import type { Learned, Timeline, TimelinePoint } from "./timeline.ts";
 
+/** One replay, or two over the same lines. */
 export interface ReportInput {
   readonly contenders: readonly [Contender, ...Contender[]];
   readonly timeline: Timeline;
@@ -27,6 +28,7 @@ export interface ReportInput {
   readonly version: string;
 }
 
+/** The whole report, ready to be placed. */
 export interface ReportModel {
   readonly title: string;
   readonly subtitle: string;
@@ -39,6 +41,7 @@ export interface ReportModel {
   readonly difference: DifferenceModel | null;
 }
 
+/** One labelled place on an axis. */
 export interface AxisTick {
   readonly at: string;
   readonly text: string;
@@ -73,6 +76,7 @@ export interface Lane {
   }[];
 }
 
+/** What one configuration would have done. */
 export interface ContenderModel {
   readonly name: string;
   readonly cells: readonly string[];
@@ -82,6 +86,7 @@ export interface ContenderModel {
   readonly alerts: readonly { readonly time: string; readonly text: string }[];
 }
 
+/** One ban as the report lists it. */
 export interface BanRow {
   readonly time: string;
   readonly iso: string;
@@ -93,11 +98,13 @@ export interface BanRow {
   readonly evidence: readonly (readonly [name: string, text: string])[];
 }
 
+/** What both did, and what only one of them did. */
 export interface DifferenceModel {
   readonly both: string;
   readonly only: readonly { readonly name: string; readonly sources: readonly string[]; readonly more: number }[];
 }
 
+/** The heads of ContenderModel.cells. */
 export const CELL_HEADS = ["bans", "sources", "alerts", "requests dropped", "first ban", "median time to ban"] as const;
 
 /** Rows, ticks and names that a page can bear; the rest is counted. */
@@ -106,6 +113,7 @@ const MOST_ALERTS = 200;
 const MOST_TICKS = 1000;
 const MOST_NAMES = 200;
 
+/** The model of one report; every list in it has a bound. */
 export function reportModel({ contenders, timeline, files, version }: ReportInput): ReportModel {
   const [first, second] = contenders;
   const points = timeline.points(before(first));

@@ -15,6 +15,7 @@ export class ReadError extends Error {
   override readonly name = "ReadError";
 }
 
+/** What has been read so far. */
 export interface SessionStatus {
   readonly records: number;
   readonly failures: Readonly<Record<string, number>>;
@@ -29,6 +30,7 @@ export interface SessionStatus {
   readonly share: number | null;
 }
 
+/** One pass over the files. */
 export class Session {
   readonly #pump: Pump;
   readonly #progress: ArchiveProgress = { bytes: 0, oversized: 0 };

@@ -13,6 +13,7 @@ export interface Learned {
   readonly trigger: number;
 }
 
+/** One span of the log. */
 export interface TimelinePoint extends Learned {
   /** End of the point's span. */
   readonly at: EpochMs;
@@ -22,6 +23,7 @@ export interface TimelinePoint extends Learned {
   readonly peak: number;
 }
 
+/** Takes in every record; doubles the width of its points when they would become too many. */
 export class Timeline {
   #widthMs = FIRST_WIDTH_MS;
   #origin: EpochMs | null = null;
