@@ -7,6 +7,7 @@
  */
 import { closeSync, openSync, writeSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { seeded } from "../test/records.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -21,14 +22,7 @@ const { values, positionals } = parseArgs({
 const out = positionals[0];
 if (out === undefined) throw new Error("usage: bun bench/gen-log.ts OUT [--lines N] [--sources N] [--rate R]");
 
-/** mulberry32: small, fast and reproducible. */
-let state = Number(values.seed) >>> 0;
-function random(): number {
-  state = (state + 0x6d2b79f5) | 0;
-  let t = Math.imul(state ^ (state >>> 15), 1 | state);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-}
+const random = seeded(Number(values.seed));
 const below = (limit: number) => Math.floor(random() * limit);
 const pick = <T>(list: readonly T[]): T => list[below(list.length)]!;
 

@@ -73,9 +73,6 @@ export interface GlobalVerdict extends Evidence {
   readonly topSources: readonly { readonly source: Source; readonly count: number }[];
 }
 
-/** An anomaly, with the numbers that show it. */
-export type Verdict = SourceVerdict | GlobalVerdict;
-
 /** A ban a person asked for. `by` and `note` are shown, never executed. */
 export interface Manual {
   readonly scope: "manual";

@@ -4,8 +4,6 @@ import { createFieldTable, type FailureKind, type FieldName, type FieldTable } f
 import type { AccessRecord } from "./record.ts";
 import { IpTable, KeyPlans, toRecord } from "./values.ts";
 
-export type { FailureKind, FieldName } from "./fields.ts";
-
 /** Where a window's lines go, in the order they were written. */
 export interface LineSink {
   record(record: AccessRecord): void;

@@ -19,7 +19,16 @@ import type { Memory } from "./memory.ts";
 import { ModeSwitch } from "./mode-switch.ts";
 import { logOutcome } from "./outcome-log.ts";
 import { Reconciler } from "./reconciler.ts";
-import type { SystemView } from "./system-view.ts";
+
+/** Who shows what was done. */
+export interface Onlooker {
+  note(outcome: Outcome): void;
+  /** It acts or watches from now on. */
+  noteMode(): void;
+  /** What the last comparison met; null when it went well. */
+  noteReconcile(error: string | null): void;
+  refreshCounters(): Promise<void>;
+}
 
 /** Who hears of outcomes, besides engine and log. */
 export interface EnforcementParts {
@@ -27,7 +36,7 @@ export interface EnforcementParts {
   readonly audit: AuditWriter;
   readonly queue: NotifyQueue;
   /** Made after this, of this; asked for only once decisions come. */
-  readonly view: () => SystemView;
+  readonly view: () => Onlooker;
 }
 
 /** What bans, compares and switches; all of it through one worker. */

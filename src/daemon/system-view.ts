@@ -9,7 +9,7 @@ import type { NotifyQueue } from "../notify/queue.ts";
 import type { StoreStatus } from "../state/store.ts";
 import type { HostStatus, LogStatus, SystemStatus } from "../status.ts";
 import { VERSION_TEXT } from "../version.ts";
-import type { Enforcement } from "./enforcement.ts";
+import type { Enforcement, Onlooker } from "./enforcement.ts";
 import type { Ground } from "./ground.ts";
 import type { Reading } from "./reading.ts";
 
@@ -31,7 +31,7 @@ const MOST_SAMPLES = 120;
 const FRESH_MS = 500;
 
 /** Beside what each part says of itself: the last outcomes, and how the host was of late. */
-export class SystemView {
+export class SystemView implements Onlooker {
   readonly #hostname = hostname();
   readonly #startedAt: number;
   #outcomes: Outcome[] = [];

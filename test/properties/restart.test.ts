@@ -5,7 +5,7 @@ import type { AccessRecord } from "../../src/accesslog/record.ts";
 import type { Decision } from "../../src/decision.ts";
 import { Engine, type SavedEngine } from "../../src/engine.ts";
 import { engineOf, partsOf } from "../../src/state/snapshot.ts";
-import { config, MINUTE, record, SECOND, START, visitor } from "../records.ts";
+import { config, MINUTE, record, SECOND, START, seeded, visitor } from "../records.ts";
 
 const PARAMETERS = { seed: 20260105, numRuns: 40 };
 /** The longest window and its grain: what a restart reads again. */
@@ -101,7 +101,7 @@ describe("a restart changes no verdict", () => {
           fc.integer({ min: 3, max: 40 }),
           fc.double({ min: 0.05, max: 0.98, noNaN: true }),
           (seed, minutes, share) => {
-            const random = mulberry(seed);
+            const random = seeded(seed);
             const records = traffic(random, minutes);
             const cut = Math.max(1, Math.floor(records.length * share));
             const first = new Engine(config(file));
@@ -127,7 +127,7 @@ describe("a restart changes no verdict", () => {
   }
 
   test("the changes since the last save, laid over it, are the whole", () => {
-    const random = mulberry(7);
+    const random = seeded(7);
     const records = traffic(random, 45);
     const engine = new Engine(config({ detection: { profile: "adaptive" } }));
     let rows: SavedEngine | null = null;
@@ -207,15 +207,5 @@ function sorted(saved: SavedEngine): unknown {
     },
     trust: saved.trust.toSorted(byKey),
     slow: saved.slow.toSorted(byKey),
-  };
-}
-
-function mulberry(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
 }

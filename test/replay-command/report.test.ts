@@ -1,16 +1,14 @@
 /** The report in a real browser: nothing blocked, nothing to complain about, no sideways scrolling. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { dispatch } from "../../src/cli/dispatch.ts";
 import { ManualClock } from "../../src/clock.ts";
+import { audit } from "../browser/audit.ts";
 import { hasBrowser, launch } from "../browser/harness.ts";
 import { quietSite, writeLog } from "./logs.ts";
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 setDefaultTimeout(60_000);
 
@@ -93,17 +91,7 @@ describe.skipIf(!hasBrowser)("the report, in Chromium", () => {
       await page.evaluate(() => {
         for (const details of document.querySelectorAll("details")) details.open = true;
       });
-      await page.evaluate(AXE);
-      const found = await page.evaluate(async () => {
-        type Found = { violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] };
-        const { axe } = globalThis as unknown as { axe: { run(options: object): Promise<Found> } };
-        const values = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-        const { violations } = await axe.run({ runOnly: { type: "tag", values } });
-        return violations.flatMap(({ id, nodes }) =>
-          nodes.map((node) => `${id}: ${node.html} ${node.failureSummary ?? ""}`),
-        );
-      });
-      expect(found).toEqual([]);
+      expect(await audit(page)).toEqual([]);
       await page.close();
     }
   });
