@@ -10,7 +10,7 @@ import { Detector, type DetectorEvents, type SavedDetector, type SourceReading }
 import type { Tuning } from "./detection/tuning.ts";
 import { compare, triggerRate } from "./detection/verdict.ts";
 import type { Explanation } from "./explanation.ts";
-import { parseRange, type Source, sourceOf } from "./net/cidr.ts";
+import { parseRange, type Source, singleSource, sourceOf } from "./net/cidr.ts";
 import { type Ip, isV6, parseIp } from "./net/ip.ts";
 import type { BanStatus, EngineCounters, EngineState, EngineStatus, SourceStatus } from "./status.ts";
 
@@ -412,13 +412,13 @@ export class Engine {
   }
 
   #sourceOf(ip: Ip): Source {
-    if (!isV6(ip)) return ip as string as Source;
+    if (!isV6(ip)) return singleSource(ip);
     let source = this.#prefixes.get(ip);
     if (source === undefined) {
       if (this.#prefixes.size >= MOST_CACHED) this.#prefixes.clear();
       const prefix = sourceOf(ip, this.#settings.bans.ipv6_prefix);
       // A neighbour in the host's own /64 must be bannable without banning the host with it.
-      source = this.#allowlist.splits(parseRange(prefix)!) ? (ip as string as Source) : prefix;
+      source = this.#allowlist.splits(parseRange(prefix)!) ? singleSource(ip) : prefix;
       this.#prefixes.set(ip, source);
     }
     return source;

@@ -55,9 +55,9 @@ export async function startEnforcement(ground: Ground, parts: EnforcementParts):
   const { clock, engine, settings, lifecycle, log } = ground;
   const { memory, audit, queue, view } = parts;
   const gate = await openGate(ground);
+  const teller = await startTeller(ground, queue);
   const worker = new FirewallWorker(gate, clock, (result) => effects.onResult(result));
   const snapshot = createSnapshots(ground, worker);
-  const teller = createOutcomeTeller(ground, queue);
   const isDryRun = () => gate.info().backend === "dry-run";
   const protect = () => engine.protect(readProtected("/proc", readSshPorts()), effects.submit);
 
@@ -95,27 +95,7 @@ export async function startEnforcement(ground: Ground, parts: EnforcementParts):
     },
   });
 
-  const modes = new ModeSwitch({
-    clock,
-    arming: settings.arming,
-    gate,
-    worker,
-    engine,
-    effects,
-    apply: (mode) => {
-      settings.setMode(mode);
-      engine.configure(settings.config, effects.submit);
-      view().noteMode();
-    },
-    save: (said) => settings.remember(said),
-    log,
-  });
-
-  await lifecycle.start(
-    "teller",
-    () => teller.start(),
-    () => teller.stop(),
-  );
+  const modes = createModes(ground, { gate, worker, effects }, view);
   lifecycle.hold("firewall", async () => {
     await worker.stop();
     if (settings.config.firewall.flush_on_exit) await gate.remove();
@@ -144,9 +124,38 @@ async function openGate({ clock, settings, log }: Ground): Promise<FirewallGate>
   return gate;
 }
 
-function createOutcomeTeller({ clock, settings }: Ground, queue: NotifyQueue): Teller {
+async function startTeller({ clock, settings, lifecycle }: Ground, queue: NotifyQueue): Promise<Teller> {
   const policy = createPolicy({ ...DEFAULT_POLICY, repeatMs: settings.config.detection.global.repeat_every });
-  return createTeller({ policy, queue, clock, hostname: hostname() });
+  const teller = createTeller({ policy, queue, clock, hostname: hostname() });
+  await lifecycle.start(
+    "teller",
+    () => teller.start(),
+    () => teller.stop(),
+  );
+  return teller;
+}
+
+/** Who switches sees to it that settings, engine and status are of one mode. */
+function createModes(
+  { clock, engine, settings, log }: Ground,
+  { gate, worker, effects }: Pick<Enforcement, "gate" | "worker" | "effects">,
+  view: () => Onlooker,
+): ModeSwitch {
+  return new ModeSwitch({
+    clock,
+    arming: settings.arming,
+    gate,
+    worker,
+    engine,
+    effects,
+    apply: (mode) => {
+      settings.setMode(mode);
+      engine.configure(settings.config, effects.submit);
+      view().noteMode();
+    },
+    save: (said) => settings.remember(said),
+    log,
+  });
 }
 
 /** Notes the rules after each ban and unban that was carried out, where `firewall.snapshot_dir` asks for it. */

@@ -48,9 +48,14 @@ export function formatRange(range: Range): Source {
   return (range.prefix === (range.v6 ? 128 : 32) ? address : `${address}/${range.prefix}`) as Source;
 }
 
+/** The address alone, as a source. */
+export function singleSource(ip: Ip): Source {
+  return ip as string as Source;
+}
+
 /** The source that an address counts as: itself for IPv4, its prefix (usually /64) for IPv6. */
 export function sourceOf(ip: Ip, ipv6Prefix: number): Source {
-  if (!isV6(ip) || ipv6Prefix === 128) return ip as string as Source;
+  if (!isV6(ip) || ipv6Prefix === 128) return singleSource(ip);
   return formatRange({ v6: true, groups: mask(groupsOf(ip), ipv6Prefix), prefix: ipv6Prefix });
 }
 
