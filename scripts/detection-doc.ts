@@ -103,7 +103,7 @@ function failureTable(): string {
   const rows: Row[] = [
     ["one minute", `> ${failures.per_minute}`, "`detection.failures.per_minute`", `× ${trust.failures}`],
     ["ten minutes", `> ${failures.per_10_minutes}`, "`detection.failures.per_10_minutes`", `× ${trust.failures}`],
-    ["six hours, a leaky bucket", `> ${failures.per_6_hours}`, "`detection.failures.per_6_hours`", "not counted"],
+    ["three days, a leaky bucket", `> ${failures.per_3_days}`, "`detection.failures.per_3_days`", "not counted"],
   ];
   return table(["span", "a ban falls at", "key", "for a trusted source"], rows);
 }

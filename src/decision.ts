@@ -45,7 +45,7 @@ export interface Evidence {
   /** The compared rate at which the first of the tests fires, per second. */
   readonly triggerRate: number;
   readonly reasons: readonly Reason[];
-  readonly tightenedBy?: "error-surge" | undefined;
+  readonly tightenedBy?: "error-surge" | "failure-surge" | undefined;
   /** True when the source recently proved an account, which raised its thresholds. */
   readonly trusted: boolean;
   /** Most frequent first, at most 5. Paths are attacker text: escape on the way out. */

@@ -97,7 +97,7 @@ describe("warm-up", () => {
     expect(site.bans.length).toBe(1);
   });
 
-  // per_6_hours has no higher bar during the warm-up: at its default it is reached no later than twice per_minute.
+  // per_3_days has no higher bar during the warm-up: at its default it is reached no later than twice per_minute.
   test("every ban of the warm-up names the ceiling", () => {
     for (const perSecond of [1, 0.1, 0.03]) {
       const site = new Site({ baseline: { warm_up: "24h" } });

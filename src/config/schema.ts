@@ -212,9 +212,9 @@ export const configSchema = z.strictObject({
             .describe("Also compare each source's failures (logins, probing) with their own baseline (adaptive)."),
           per_minute: positive.default(8).describe("Failures in a minute that are an anomaly."),
           per_10_minutes: positive.default(48).describe("Failures in ten minutes that are an anomaly."),
-          per_6_hours: positive
-            .default(12)
-            .describe("Failed logins and exploit attempts in six hours that are an anomaly, however slow."),
+          per_3_days: positive
+            .default(8)
+            .describe("Failed logins and exploit attempts in three days that are an anomaly, however slow."),
         },
         "The stream of failed logins and probed paths.",
       ),

@@ -4,7 +4,7 @@ import type { Source } from "../net/cidr.ts";
 import { failureWeight, Mark } from "./event-ring.ts";
 import { failureOf } from "./failures.ts";
 import { queryStart } from "./path-sketch.ts";
-import { Classifier, classOf, type RequestClass, type Target } from "./request-class.ts";
+import { Classifier, classOf, isBlatant, isInQuery, type RequestClass, type Target } from "./request-class.ts";
 import { SlowFailures } from "./slow-failures.ts";
 import { largerSize, type SourceTable } from "./source-table.ts";
 import { Tries } from "./tries.ts";
@@ -48,7 +48,7 @@ export class Appraiser {
     private readonly table: SourceTable,
   ) {
     this.trust = new Trust(settings.trust.duration);
-    this.slow = new SlowFailures(settings.failures.per_6_hours);
+    this.slow = new SlowFailures(settings.failures.per_3_days);
     this.#refusals = new Tries(tuning.answerMs);
     this.#logins = new Tries(tuning.answerMs);
   }
@@ -56,7 +56,7 @@ export class Appraiser {
   configure(settings: Config["detection"]): void {
     this.settings = settings;
     this.trust.configure(settings.trust.duration);
-    this.slow.configure(settings.failures.per_6_hours);
+    this.slow.configure(settings.failures.per_3_days);
   }
 
   /** A source begins a visit in this slot. */
@@ -83,7 +83,7 @@ export class Appraiser {
     this.#price(record, kind, slot, at, trusted || kind === "proof");
     appraisal.marks = this.#marks(record, kind, target, slot, at, trusted);
     appraisal.path = target.path;
-    appraisal.slowLevel = trusted || !fillsSlow ? 0 : this.#fillSlow(record, kind, source, at);
+    appraisal.slowLevel = trusted || !fillsSlow ? 0 : this.#fillSlow(record, kind, target, source, at);
     return appraisal;
   }
 
@@ -167,7 +167,9 @@ export class Appraiser {
     }
     // What the server got wrong is no less a first look.
     if (!isBusy || (record.status >= 400 && record.status < 500)) return cost.page;
-    return seen(VisitKind.page, false, PERIOD_MS.page) === 1 ? cost.firstVisit : cost.page;
+    // A checker asks with HEAD and then with GET: each is a first look once.
+    const look = record.method === "HEAD" ? VisitKind.head : VisitKind.page;
+    return seen(look, false, PERIOD_MS.page) === 1 ? cost.firstVisit : cost.page;
   }
 
   #marks(
@@ -197,7 +199,9 @@ export class Appraiser {
         // Every link that does not exist is a guess at one, wherever it lies.
         return marks | Mark.probe | Mark.blamed | (kind === "share" ? 0 : this.#siblingMark(record.path, slot, at));
       case "exploit":
-        return this.#isNew(VisitKind.failure, slot, record.path, true, at) ? marks | Mark.exploit | Mark.blamed : marks;
+        // A page may pull in one dead script with many queries; injection and counting are done in the query.
+        if (!this.#isNew(VisitKind.failure, slot, record.path, isInQuery(record.path), at)) return marks;
+        return marks | Mark.exploit | Mark.blamed | (isBlatant(record.path) ? Mark.certain : 0);
     }
   }
 
@@ -221,8 +225,11 @@ export class Appraiser {
   }
 
   /** Adds to the slow bucket what this request says about guessing; returns how full it is, 0 where it says nothing. */
-  #fillSlow(record: AccessRecord, kind: RequestClass, source: Source, at: EpochMs): number {
-    const weight = failureWeight(this.#appraisal.marks, this.tuning.exploitWeight);
+  #fillSlow(record: AccessRecord, kind: RequestClass, target: Target, source: Source, at: EpochMs): number {
+    const { marks } = this.#appraisal;
+    if (marks & Mark.excused) this.slow.forgive(source, at);
+    const weight = failureWeight(marks, this.tuning);
+    if (marks & Mark.exploit) return this.slow.addExploit(source, weight, at, hashOf(target));
     // A login that was not refused is known to be wrong only when no page has followed.
     const isOpen = kind === "login" && record.method === "POST" && record.status < 400;
     if (isOpen) return this.slow.levelOf(source, at);

@@ -76,7 +76,7 @@ export class Detector {
     this.#settings = settings;
     this.#isContract = detection.profile === "contract";
     this.#sourceBaseline = new SourceBaseline(sourceSettings(settings), tuning.busyShare);
-    this.#windows = new SourceWindows(windowSettings(settings), detection.max_sources, tuning.exploitWeight, (peak) => {
+    this.#windows = new SourceWindows(windowSettings(settings), detection.max_sources, tuning, (peak) => {
       if (this.#refilling === null) this.#sourceBaseline.add(this.#now, peak);
     });
     this.#appraiser = new Appraiser(detection, tuning, this.#windows.table);

@@ -7,17 +7,24 @@ export const Mark = {
   blamed: 4,
   /** A failure that speaks for itself. */ certain: 8,
   probe: 16,
-  /** A certain failure of greater weight. */ exploit: 32,
+  /** A failure of greater weight; of the greatest where it is certain too. */ exploit: 32,
   /** Takes one certain failure back: a login that was followed by the pages behind it. */
   excused: 64,
   /** A probe beside one that failed before: a directory that has moved, more likely than a scan. */
   sibling: 128,
 } as const;
 
+/** What attempts on known weaknesses count, in failures. */
+export interface ExploitWeights {
+  readonly exploitWeight: number;
+  readonly blatantWeight: number;
+}
+
 /** How many certain failures these marks stand for; −1 takes one back. */
-export function failureWeight(marks: number, exploitWeight: number): number {
+export function failureWeight(marks: number, { exploitWeight, blatantWeight }: ExploitWeights): number {
   if (marks & Mark.excused) return -1;
-  return marks & Mark.exploit ? exploitWeight : marks & Mark.certain ? 1 : 0;
+  if (marks & Mark.exploit) return marks & Mark.certain ? blatantWeight : exploitWeight;
+  return marks & Mark.certain ? 1 : 0;
 }
 
 /** Events in a block: about a megabyte. */

@@ -65,6 +65,11 @@ export class RecencyMap<V> {
     return keys;
   }
 
+  /** Visits the newest first, until `visit` says false. */
+  walkNewest(visit: (source: Source, value: V) => boolean): void {
+    for (let i = this.#newest; i !== NONE; i = this.#older[i]!) if (!visit(this.#keys[i]!, this.#values[i]!)) return;
+  }
+
   #link(i: number): void {
     this.#older[i] = this.#newest;
     this.#newer[i] = NONE;

@@ -135,6 +135,8 @@ const INJECTION = new RegExp(INJECTION_TEXT, "i");
 /** Whatever INJECTION finds holds one of these, and ten words take ten times as long to look for. */
 const INJECTION_HINT = /[%+ <({]|\.\.\/|\/etc\/|:\/\//i;
 
+const AUTHOR_QUERY = /[?&]author=\d/i;
+
 /**
  * Paths that no page links to and no client of an honest application asks for: secrets and dumps, database
  * front ends, shells, uploaders and plugin files with a history, traversal and injection. A failure there is
@@ -150,7 +152,7 @@ const EXPLOIT = new RegExp(
     String.raw`fckeditor|ckfinder|timthumb|muieblackcat|w00tw00t|\.(?:sql|bak|swp|sqlite|pem|key|cfg)(?:\.(?:gz|zip|bz2))?$`,
     INJECTION_TEXT,
     // Who counts through the authors of a WordPress is told their names.
-    String.raw`[?&]author=\d`,
+    AUTHOR_QUERY.source,
   ].join("|"),
   "i",
 );
@@ -158,6 +160,27 @@ const EXPLOIT = new RegExp(
 /** Does this target look like an attempt on a known weakness? Only worth asking of requests that failed. */
 export function isExploit(path: string): boolean {
   return EXPLOIT.test(path.length > 2048 ? path.slice(0, 2048) : path);
+}
+
+/** Of these, what no application ever served to anybody: secrets, routers' holes, shells, remote code. */
+const BLATANT = new RegExp(
+  [
+    String.raw`/\.(?:env|git|svn|hg|aws|ssh|htpasswd|bash_history|npmrc|s3cfg)(?:[./]|$)`,
+    "/(?:boaform|HNAP1|goform|GponForm|cgi-bin/luci)(?:/|$)",
+    String.raw`/vendor/phpunit/|eval-stdin\.php|/(?:c99|r57|wso|alfa|webshell|backdoor|xmrlpc|wp-config)\.(?:php|bak|old|txt|save|swp)`,
+    String.raw`muieblackcat|w00tw00t|php://input|\$\{jndi|\$%7Bjndi|/etc/passwd`,
+  ].join("|"),
+  "i",
+);
+
+/** Is this attempt one that no mistake explains? Only worth asking of an exploit. */
+export function isBlatant(path: string): boolean {
+  return BLATANT.test(path.length > 2048 ? path.slice(0, 2048) : path);
+}
+
+/** Is it the query that makes an exploit of this target? */
+export function isInQuery(path: string): boolean {
+  return AUTHOR_QUERY.test(path) || isInjection(path);
 }
 
 const CREDENTIAL_API = /\/(?:token|tokens|auth|authenticate|oauth2?|jwt|verify|otp|2fa|challenge|sign_in)\/?$/i;

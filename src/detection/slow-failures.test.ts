@@ -42,15 +42,20 @@ describe("SlowFailures", () => {
   test("a failure that turned out to be none is taken back, never below nothing", () => {
     const slow = new SlowFailures(24);
     slow.add(A, 1, START);
-    expect(slow.add(A, -1, START)).toBe(0);
-    expect(slow.add(A, -1, START)).toBe(0);
+    slow.forgive(A, START);
+    expect(slow.levelOf(A, START)).toBe(0);
+    slow.forgive(A, START);
+    expect(slow.levelOf(A, START)).toBe(0);
+    const other = source("203.0.113.2");
+    slow.forgive(other, START);
+    expect(slow.size).toBe(1);
   });
 
   test("a new limit empties at its own pace", () => {
     const slow = new SlowFailures(24);
     slow.add(A, 12, START);
     slow.configure(6);
-    expect(slow.levelOf(A, START + HOUR)).toBe(11);
+    expect(slow.levelOf(A, START + SLOW_MS / 6)).toBe(11);
   });
 
   test("bounded: the source whose last failure is oldest is forgotten first", () => {
@@ -61,5 +66,43 @@ describe("SlowFailures", () => {
     slow.add(numbered(50_000), 1, START);
     expect(slow.size).toBe(50_000);
     expect([0, 1, 50_000].map((n) => slow.levelOf(numbered(n), START))).toEqual([2, 0, 1]);
+  });
+
+  test("the same exploit again adds nothing, another one does, and then the first one again", () => {
+    const slow = new SlowFailures(24);
+    const levels = [7, 7, 8, 8, 7].map((target) => slow.addExploit(A, 3, START, target));
+    expect(levels).toEqual([3, 3, 6, 6, 9]);
+    slow.add(A, 1, START);
+    expect(slow.addExploit(A, 3, START, 7)).toBe(10);
+  });
+
+  test("what it asked for last is saved with the level", () => {
+    const slow = new SlowFailures(24);
+    slow.addExploit(A, 3, START, 7);
+    const other = new SlowFailures(24);
+    other.restore(slow.save(true));
+    expect(other.addExploit(A, 3, START, 7)).toBe(3);
+  });
+});
+
+describe("a surge of failures", () => {
+  const failing = (count: number, times: number, at = START) => {
+    const slow = new SlowFailures(24);
+    for (let i = 0; i < count; i++) for (let n = 0; n < times; n++) slow.add(source(`198.18.0.${i}`), 1, at);
+    return slow;
+  };
+
+  test("is many sources that failed more than once within the hour", () => {
+    expect(failing(6, 2).isSurging(6, START)).toBe(true);
+    expect(failing(5, 9).isSurging(6, START)).toBe(false);
+    expect(failing(60, 1).isSurging(6, START)).toBe(false);
+    expect(failing(6, 2).isSurging(6, START + HOUR)).toBe(true);
+    expect(failing(6, 2).isSurging(6, START + HOUR + 1)).toBe(false);
+  });
+
+  test("looking for it has an end", () => {
+    const slow = failing(6, 2);
+    for (let i = 0; i < 512; i++) slow.add(source(`198.19.${i >> 8}.${i & 255}`), 1, START);
+    expect(slow.isSurging(6, START)).toBe(false);
   });
 });

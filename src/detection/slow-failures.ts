@@ -3,20 +3,32 @@ import type { Source } from "../net/cidr.ts";
 import { RecencyMap } from "./recency.ts";
 
 /** The span that the limit is about. */
-export const SLOW_MS = 6 * 3_600_000;
+export const SLOW_MS = 72 * 3_600_000;
+/** A surge is made of sources that failed this lately, and more than once; only the latest so many are looked at. */
+const SURGE_MS = 3_600_000;
+const SURGE_LEVEL = 1.5;
+const SURGE_LOOK = 512;
 /** A source's bucket as plain values; a null level: forgotten. */
-export type SavedLevel = readonly [source: Source, level: number | null, at: EpochMs];
+export type SavedLevel = readonly [source: Source, level: number | null, at: EpochMs, target: number];
+
+interface Bucket {
+  readonly level: number;
+  readonly at: EpochMs;
+  /** What it asked for when it last tried a known weakness, hashed; 0 for nothing. */
+  readonly target: number;
+}
 
 /** Most sources remembered; the one whose last failure is oldest is forgotten first. */
 const LIMIT = 50_000;
 
 /**
- * Failures of sources that stay below every minute's and ten minutes' bar: a password every minute for days. A
- * leaky bucket per source: each failure fills it, time empties it at the limit per six hours.
+ * Failures of sources that stay below every minute's and ten minutes' bar: a password an hour for days. A
+ * leaky bucket per source: each failure fills it, a right password takes one out, time empties it at the limit per
+ * three days.
  */
 export class SlowFailures {
   /** In order of last failure. */
-  readonly #levels = new RecencyMap<{ readonly level: number; readonly at: EpochMs }>(LIMIT);
+  readonly #levels = new RecencyMap<Bucket>(LIMIT);
   /** What changed since the last save; null until the first save, so that nobody who never saves pays for it. */
   #changed: Set<Source> | null = null;
 
@@ -32,15 +44,26 @@ export class SlowFailures {
 
   /** Adds failures; returns how full the bucket is now, in failures. Above the limit is too much. */
   add(source: Source, failures: number, at: EpochMs): number {
-    const level = Math.max(0, this.levelOf(source, at) + failures);
-    this.#set(source, level, at);
-    return level;
+    return this.#set(source, this.levelOf(source, at) + failures, at, this.#levels.get(source)?.target ?? 0);
+  }
+
+  /** Adds an attempt on a known weakness; the same one again is a feed or a bookmark that is gone, and adds nothing. */
+  addExploit(source: Source, failures: number, at: EpochMs, target: number): number {
+    const isAgain = this.#levels.get(source)?.target === target;
+    return this.#set(source, this.levelOf(source, at) + (isAgain ? 0 : failures), at, target);
+  }
+
+  /** Takes one failure back: whoever gets in after a mistake has made a mistake. Who never failed is not remembered for it. */
+  forgive(source: Source, at: EpochMs): void {
+    const entry = this.#levels.get(source);
+    if (entry !== undefined) this.#set(source, Math.max(0, this.levelOf(source, at) - 1), at, entry.target);
   }
 
   /** After its ban a source has `chances` failures left: it needs a new offence, but not a whole new siege. */
   afterBan(source: Source, chances: number, at: EpochMs): void {
-    if (this.#levels.get(source) !== undefined)
-      this.#set(source, Math.max(0, Math.min(this.levelOf(source, at), this.limit - chances)), at);
+    const entry = this.#levels.get(source);
+    if (entry === undefined) return;
+    this.#set(source, Math.max(0, Math.min(this.levelOf(source, at), this.limit - chances)), at, entry.target);
   }
 
   levelOf(source: Source, at: EpochMs): number {
@@ -48,24 +71,41 @@ export class SlowFailures {
     return entry === undefined ? 0 : Math.max(0, entry.level - ((at - entry.at) / SLOW_MS) * this.limit);
   }
 
+  /**
+   * Have at least this many sources failed more than once, and again within the last hour? Looked for among the
+   * sources that failed last.
+   */
+  isSurging(sources: number, now: EpochMs): boolean {
+    let failing = 0;
+    let looked = 0;
+    this.#levels.walkNewest((source, { at }) => {
+      if (now - at > SURGE_MS || looked++ === SURGE_LOOK) return false;
+      if (this.levelOf(source, now) >= SURGE_LEVEL) failing++;
+      return failing < sources;
+    });
+    return failing >= sources;
+  }
+
   /** How full each bucket was when it last changed, the oldest first; null for who is forgotten. `whole`: all, not only the changes. */
   save(whole: boolean): SavedLevel[] {
     const changed = whole ? this.#levels.keys() : (this.#changed ?? this.#levels.keys());
     const saved = [...changed].map((source): SavedLevel => {
       const entry = this.#levels.get(source);
-      return [source, entry === undefined ? null : entry.level, entry?.at ?? 0];
+      return [source, entry?.level ?? null, entry?.at ?? 0, entry?.target ?? 0];
     });
     this.#changed = new Set();
     return saved;
   }
 
   restore(saved: readonly SavedLevel[]): void {
-    for (const [source, level, at] of saved) if (level !== null) this.#levels.set(source, { level, at });
+    for (const [source, level, at, target] of saved)
+      if (level !== null) this.#levels.set(source, { level, at, target });
   }
 
-  #set(source: Source, level: number, at: EpochMs): void {
-    const gone = this.#levels.set(source, { level, at });
+  #set(source: Source, level: number, at: EpochMs, target: number): number {
+    const gone = this.#levels.set(source, { level, at, target });
     if (gone !== undefined) this.#changed?.add(gone);
     this.#changed?.add(source);
+    return level;
   }
 }

@@ -172,8 +172,16 @@ export class SourceJudge {
     // A shorter window is no reason to forgive less: people mistype in bursts.
     this.#setTest(0, window, fast, failures.per_minute * Math.max(1, window / 60_000) * slack);
     this.#setTest(1, SUSTAINED_MS, slow, failures.per_10_minutes * slack);
-    this.#setTest(2, SLOW_MS, slowLevel, failures.per_6_hours * learning);
+    const slowBar = failures.per_3_days * learning;
+    this.#setTest(2, SLOW_MS, slowLevel, slowBar * this.#slowShare(slowLevel, slowBar, norms.at));
     return this.#failureTests;
+  }
+
+  /** What remains of the slow bar: less while many sources fail at once. Looked for only where it decides. */
+  #slowShare(level: number, bar: number, now: EpochMs): number {
+    const { failureSurgeSources, failureSurgeShare } = this.tuning;
+    const isDecisive = level > bar * failureSurgeShare && level <= bar;
+    return isDecisive && this.appraiser.slow.isSurging(failureSurgeSources, now) ? failureSurgeShare : 1;
   }
 
   #setTest(i: number, windowMs: number, count: number, bar: number): void {
@@ -202,7 +210,9 @@ export class SourceJudge {
       from: "floor",
     };
     const verdict = this.#verdict(slot, "failures", windowMs, count / seconds, baseline, this.thresholds, false, norms);
-    const fired = { ...verdict, triggerRate: bar / seconds };
+    const isSurge = windowMs === SLOW_MS && bar < this.settings.failures.per_3_days;
+    const tightenedBy = isSurge ? ("failure-surge" as const) : undefined;
+    const fired = { ...verdict, triggerRate: bar / seconds, tightenedBy };
     if (norms.isLearning) return { ...fired, reasons: ["ceiling"] };
     // The bar decides; how its z-score rounds does not.
     return verdict.reasons.length > 0 ? fired : { ...fired, reasons: ["z-score"] };

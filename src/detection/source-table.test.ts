@@ -12,6 +12,8 @@ function filled(table: SourceTable, count: number): number[] {
   });
 }
 
+const WEIGHTS = { exploitWeight: 2, blatantWeight: 3 };
+
 const empty = (table: SourceTable, slot: number) => {
   table.remove(slot, 1, Mark.request);
   return table.releaseIfEmpty(slot);
@@ -19,7 +21,7 @@ const empty = (table: SourceTable, slot: number) => {
 
 describe("SourceTable", () => {
   test("a source has one slot for as long as something of it is in a window", () => {
-    const table = new SourceTable(1000, 2);
+    const table = new SourceTable(1000, WEIGHTS);
     const slot = table.claim(sourceNumber(1), 0);
     table.add(slot, 1, Mark.request);
     expect(table.claim(sourceNumber(1), 0)).toBe(slot);
@@ -40,7 +42,7 @@ describe("SourceTable", () => {
     ["sibling", Mark.probe | Mark.sibling, { probes: 1, siblings: 1 }],
     ["excused", Mark.excused, { certain: -1 }],
   ] as const)("a mark counts where it should: %s", (_, marks, expected) => {
-    const table = new SourceTable(1000, 2);
+    const table = new SourceTable(1000, WEIGHTS);
     const slot = table.claim(sourceNumber(1), 0);
     const counts = () => {
       const { requests, errors, blamed, certain, probes, siblings } = table.columns;
@@ -56,7 +58,7 @@ describe("SourceTable", () => {
   });
 
   test("100,000 sources one after another use one slot and no memory beyond it", () => {
-    const table = new SourceTable(1000, 2);
+    const table = new SourceTable(1000, WEIGHTS);
     const columns = table.columns;
     for (let n = 0; n < 100_000; n++) {
       const [slot] = [table.claim(sourceNumber(n % 60_000), 0)];
@@ -69,7 +71,7 @@ describe("SourceTable", () => {
   });
 
   test("more sources than it began with room for", () => {
-    const table = new SourceTable(10_000, 2);
+    const table = new SourceTable(10_000, WEIGHTS);
     const slots = filled(table, 3000);
     expect(new Set(slots).size).toBe(3000);
     slots.forEach((slot, n) => {
@@ -80,7 +82,7 @@ describe("SourceTable", () => {
   });
 
   test("a forgotten source's slot is not given to another while its events are in the window", () => {
-    const table = new SourceTable(1000, 2);
+    const table = new SourceTable(1000, WEIGHTS);
     const [slot] = filled(table, 1) as [number];
     table.forget(slot);
     expect(table.size).toBe(0);
@@ -93,7 +95,7 @@ describe("SourceTable", () => {
   });
 
   test("forgetting twice, or what is not there, does nothing", () => {
-    const table = new SourceTable(1000, 2);
+    const table = new SourceTable(1000, WEIGHTS);
     const [slot] = filled(table, 1) as [number];
     table.forget(slot);
     table.forget(slot);
@@ -104,7 +106,7 @@ describe("SourceTable", () => {
   });
 
   test("at its limit the quietest of those looked at is shed and counted, the busiest never", () => {
-    const table = new SourceTable(1000, 2);
+    const table = new SourceTable(1000, WEIGHTS);
     const slots = filled(table, 1000);
     const busy = slots[500]!;
     for (let i = 0; i < 50; i++) table.add(busy, 1, Mark.request);
@@ -115,7 +117,7 @@ describe("SourceTable", () => {
   });
 
   test("top: the best first, no more than asked for, nothing without a score", () => {
-    const table = new SourceTable(1000, 2);
+    const table = new SourceTable(1000, WEIGHTS);
     const slots = filled(table, 50);
     slots.forEach((slot, n) => {
       for (let i = 0; i < (n * 37) % 50; i++) table.add(slot, 1, Mark.request);
@@ -129,13 +131,13 @@ describe("SourceTable", () => {
 
   // best[count - 1] is read before anything is in it.
   test("top of nobody is nobody", () => {
-    const table = new SourceTable(1000, 2);
+    const table = new SourceTable(1000, WEIGHTS);
     filled(table, 3);
     expect(table.top(0, () => 1)).toEqual([]);
   });
 
   test("forEach visits every live source", () => {
-    const table = new SourceTable(1000, 2);
+    const table = new SourceTable(1000, WEIGHTS);
     const slots = filled(table, 3);
     table.forget(slots[1]!);
     const seen: string[] = [];
@@ -146,7 +148,7 @@ describe("SourceTable", () => {
   });
 
   test("a sketch belongs to the visit, not to the slot", () => {
-    const table = new SourceTable(1000, 2);
+    const table = new SourceTable(1000, WEIGHTS);
     const [slot] = filled(table, 1) as [number];
     table.openSketch(slot).add("/a", 200, undefined, 1);
     expect(table.openSketch(slot)).toBe(table.sketchOf(slot)!);

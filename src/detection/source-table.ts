@@ -1,6 +1,6 @@
 import type { EpochMs } from "../accesslog/record.ts";
 import type { Source } from "../net/cidr.ts";
-import { failureWeight, Mark } from "./event-ring.ts";
+import { type ExploitWeights, failureWeight, Mark } from "./event-ring.ts";
 import { PathSketch } from "./path-sketch.ts";
 import { hashText } from "./visits.ts";
 
@@ -60,7 +60,7 @@ export class SourceTable {
   constructor(
     readonly limit: number,
     /** What a certain failure of double weight counts. */
-    private readonly exploitWeight: number,
+    private readonly weights: ExploitWeights,
   ) {}
 
   /** Sources with at least one event in a window. */
@@ -142,7 +142,7 @@ export class SourceTable {
     if (marks === Mark.request) return;
     if (marks & Mark.error) c.errors[slot]! += one;
     if (marks & Mark.blamed) c.blamed[slot]! += one;
-    c.certain[slot]! += one * failureWeight(marks, this.exploitWeight);
+    c.certain[slot]! += one * failureWeight(marks, this.weights);
     if (marks & Mark.probe) c.probes[slot]! += one;
     if (marks & Mark.sibling) c.siblings[slot]! += one;
   }

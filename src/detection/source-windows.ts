@@ -1,6 +1,6 @@
 import type { EpochMs } from "../accesslog/record.ts";
 import type { Source } from "../net/cidr.ts";
-import { EventRing, failureWeight, Mark } from "./event-ring.ts";
+import { EventRing, type ExploitWeights, failureWeight, Mark } from "./event-ring.ts";
 import { SourceTable } from "./source-table.ts";
 import { BUCKET_MS, SustainedRing } from "./sustained-ring.ts";
 import { BUSY_REQUESTS } from "./tuning.ts";
@@ -35,11 +35,11 @@ export class SourceWindows {
   constructor(
     private settings: WindowSettings,
     maxSources: number,
-    private readonly exploitWeight: number,
+    private readonly weights: ExploitWeights,
     /** A visit ended: its highest compared rate, per second. */
     private readonly onVisitEnd: (peak: number) => void,
   ) {
-    this.table = new SourceTable(maxSources, exploitWeight);
+    this.table = new SourceTable(maxSources, weights);
   }
 
   get isEmpty(): boolean {
@@ -115,7 +115,7 @@ export class SourceWindows {
     }
     const request = marks & Mark.request ? 1 : 0;
     const error = marks & Mark.error ? 1 : 0;
-    const certain = failureWeight(marks, this.exploitWeight);
+    const certain = failureWeight(marks, this.weights);
     const probe = marks & Mark.probe ? 1 : 0;
     const sibling = marks & Mark.sibling ? 1 : 0;
     this.#sustained.add(serial, request, error, certain, probe, sibling, cost);

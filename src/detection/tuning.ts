@@ -24,8 +24,10 @@ export interface Tuning {
   readonly excusedLogins: number;
   /** Of the people who logged in behind an address, this many share its requests. */
   readonly peopleCounted: number;
-  /** An attempt on a known weakness counts as this many failures, a failing new path as this share of one. */
+  /** An attempt on a known weakness counts as this many failures, one that no mistake explains as more. */
   readonly exploitWeight: number;
+  readonly blatantWeight: number;
+  /** A failing new path counts as this share of one. */
   readonly probeWeight: number;
   /** A failing path beside another that failed counts as this share of a probe. */
   readonly siblingWeight: number;
@@ -33,6 +35,9 @@ export interface Tuning {
   readonly loginFormWeight: number;
   /** Slow failures that a source has left after its ban. */
   readonly secondChance: number;
+  /** So many sources failing again and again within an hour are a surge; then the slow bar is this share of itself. */
+  readonly failureSurgeSources: number;
+  readonly failureSurgeShare: number;
   /** The busiest share of visits that the busy-source baseline is made of. */
   readonly busyShare: number;
   /** How long an anomaly holds the site's baseline still. */
@@ -106,16 +111,22 @@ export const TUNING: Tuning = {
   excusedLogins: 30,
   // A class or an office; more head-room than that and whoever can log in could flood.
   peopleCounted: 4,
-  // Nobody asks for /.env or a database front end by mistake, but one broken bookmark must not ban.
-  exploitWeight: 2,
+  // Nobody asks for a database dump or an old plugin's script by mistake, but two broken links must not ban.
+  exploitWeight: 3,
+  // /.git/config, a router's hole, a shell: a curious owner asks for one of them, scanners for one after the other.
+  blatantWeight: 5,
   // Dead links and renamed pages make an honest visitor fail too, a dozen times in a bad minute.
   probeWeight: 0.6,
   // A crawler that comes back to a directory which has moved fails on page after page of it; scanners look around.
   siblingWeight: 0.25,
   // People open the form once a day; guessers before every guess, and some guess in its query.
   loginFormWeight: 0.1,
-  // After its ban a source has to fail a few times more: a person has found the password by then.
-  secondChance: 4,
+  // After its ban a source has to fail again, and again: a person has found the password by then.
+  secondChance: 2,
+  // A few people forget their password in the same hour; when more addresses fail again and again, a botnet guesses.
+  failureSurgeSources: 6,
+  // Each of a botnet's addresses tries only a few times; a person among them still has a handful of tries.
+  failureSurgeShare: 0.5,
   // Offices, crawlers and sync clients: a site with a thousand visits a day has a couple of dozen of them.
   busyShare: 0.02,
   // Longer than floods last, shorter than the hour in which honest growth must be learned.

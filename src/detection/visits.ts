@@ -1,7 +1,7 @@
 import { queryStart } from "./path-sketch.ts";
 
 /** What a visit is remembered for; each kind counts on its own. */
-export const VisitKind = { asset: 1, page: 2, failure: 3, excuse: 4, directory: 5 } as const;
+export const VisitKind = { asset: 1, page: 2, failure: 3, excuse: 4, directory: 5, head: 6 } as const;
 export type VisitKind = (typeof VisitKind)[keyof typeof VisitKind];
 
 /** Table size: 2^17 entries of 10 bytes. Enough for every path some hundred busy sources ask for in an hour. */

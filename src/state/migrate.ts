@@ -1,6 +1,7 @@
 /** Brings a database to the schema of this program, one version at a time. */
 import type { Database } from "bun:sqlite";
 import { first } from "./migrations/001-first.ts";
+import { slowTargets } from "./migrations/002-slow-targets.ts";
 
 /** One step of the schema: what makes version `version` out of the one before. */
 export interface Migration {
@@ -9,7 +10,7 @@ export interface Migration {
 }
 
 /** In order of version, from 1, without a gap. */
-export const MIGRATIONS: readonly Migration[] = [first];
+export const MIGRATIONS: readonly Migration[] = [first, slowTargets];
 
 /** The version in a database's header (PRAGMA user_version); 0 for an empty file. */
 export function versionOf(database: Database): number {

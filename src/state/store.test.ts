@@ -295,7 +295,7 @@ describe("the file", () => {
     const { setAside } = store.status();
     expect(setAside).toEqual({
       path: `${path}.newer-20260105T080000000Z`,
-      why: "schema 99 is newer than this program's 1",
+      why: "schema 99 is newer than this program's 2",
     });
     const kept = new Database(setAside!.path);
     expect(kept.query("SELECT source FROM bans").all()).toEqual([{ source: "203.0.113.9" }]);

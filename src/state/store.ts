@@ -284,6 +284,7 @@ export class Store {
         sourceOfRow(row),
         Number(row.level),
         Number(row.at),
+        Number(row.target),
       ]),
       points: this.#read("SELECT * FROM points ORDER BY at", pair(number("at"), text("point"))),
       minutes: this.#read("SELECT * FROM (SELECT * FROM minutes ORDER BY at DESC LIMIT 1)", minuteOfRow),
@@ -363,9 +364,9 @@ function writeParts(database: Database, { seconds, visitHours, trust, slow, poin
     if (until === null) put("DELETE FROM trust WHERE source = ?", [[source]]);
     else put("INSERT OR REPLACE INTO trust VALUES (?, ?)", [[source, until]]);
   }
-  for (const [source, level, at] of slow) {
+  for (const [source, level, at, target] of slow) {
     if (level === null) put("DELETE FROM slow_failures WHERE source = ?", [[source]]);
-    else put("INSERT OR REPLACE INTO slow_failures VALUES (?, ?, ?)", [[source, level, at]]);
+    else put("INSERT OR REPLACE INTO slow_failures VALUES (?, ?, ?, ?)", [[source, level, at, target]]);
   }
   put(
     "INSERT OR REPLACE INTO minutes VALUES (?, ?, ?, ?, ?, ?)",

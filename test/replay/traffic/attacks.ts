@@ -36,6 +36,16 @@ function flood(trace: Trace, seconds: number, rate: number | ((at: number) => nu
   );
 }
 
+const HOUR = 3600;
+const BOTNET = Array.from({ length: 30 }, (_, i) => `203.0.113.${100 + i}`);
+
+/** Somebody reads a page every minute: a site that is not dead, for cases of many hours. */
+function trickle(trace: Trace, seconds: number): void {
+  trace.every(0, seconds, 60, (at) =>
+    trace.add(at, `198.18.1.${(at / 60) % 250}`, "GET", `/page/${(at / 60) % 15}`, 200),
+  );
+}
+
 /** Paths that are not there: known weaknesses, and a word list. */
 function probe(trace: Trace): string {
   if (trace.chance(0.3)) return trace.pick(SECRETS);
@@ -332,5 +342,43 @@ export const ATTACKS: readonly Case[] = [
       );
     },
     expected: [ban(30), ban(45, "203.0.113.67"), { must: "no-alert" }],
+  },
+  {
+    name: "credstuff_hourly",
+    why: "Three passwords an hour from one address, all day: below every bar of a minute and of ten. Only a memory of days can see it.",
+    seconds: 9 * HOUR,
+    isAlone: true,
+    build(trace) {
+      trickle(trace, 9 * HOUR);
+      trace.every(CALM, 9 * HOUR, 1200, (at) =>
+        trace.add(at + trace.between(0, 60), ATTACKER, "POST", "/xmlrpc.php", 200, { agent: TOOL, bytes: 370 }),
+      );
+    },
+    expected: [ban(4 * HOUR)],
+  },
+  {
+    name: "credstuff_botnet",
+    why: "Thirty addresses take turns, each with one password an hour. One of them alone could be somebody who has forgotten it; all of them together cannot.",
+    seconds: 8 * HOUR,
+    isAlone: true,
+    build(trace) {
+      trickle(trace, 8 * HOUR);
+      for (const [i, source] of BOTNET.entries())
+        trace.every(CALM + i * 110, 8 * HOUR, HOUR, (at) =>
+          trace.add(at, source, "POST", "/index.php/login", 303, { agent: TOOL, bytes: 0 }),
+        );
+    },
+    expected: BOTNET.map((source) => ban(7 * HOUR, source)),
+  },
+  {
+    name: "secret_scan",
+    why: "A scanner that takes its time: a handful of files with secrets, one each quarter of a minute. No application has them, no page links to them.",
+    seconds: CALM + 120,
+    build(trace) {
+      const secrets = ["/.env", "/.git/config", "/.aws/credentials", "/wp-config.php.bak", "/.ssh/id_rsa"];
+      for (const [i, path] of secrets.entries())
+        trace.add(CALM + i * 15, ATTACKER, "GET", path, 404, { agent: TOOL, bytes: 196 });
+    },
+    expected: [ban(20)],
   },
 ];

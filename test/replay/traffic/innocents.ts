@@ -661,4 +661,64 @@ export const INNOCENTS: readonly Case[] = [
     },
     expected: NO_BAN,
   },
+  {
+    name: "link_checker",
+    why: "The owner's link checker asks for each of 220 pages with HEAD and then with GET, four requests a second, once.",
+    seconds: CALM + 120,
+    build(trace) {
+      for (let page = 0; page < 220; page++) {
+        trace.add(CALM + page / 2, SOMEBODY, "HEAD", `/blog/${2009 + (page % 15)}/${page}/`, 200, { bytes: 0 });
+        trace.add(CALM + page / 2 + 0.4, SOMEBODY, "GET", `/blog/${2009 + (page % 15)}/${page}/`, 200, { bytes: 9000 });
+      }
+    },
+    expected: NO_BAN,
+  },
+  {
+    name: "dead_feed",
+    why: "A podcast player keeps asking for a file of a plugin that is gone, every half hour, for two days. It looks like a probe each time, but it is the same one.",
+    seconds: 48 * 3600,
+    isAlone: true,
+    build(trace) {
+      trace.every(0, 48 * 3600, 120, (at) => trace.add(at, `198.18.1.${(at / 120) % 250}`, "GET", "/blog/", 200));
+      trace.every(600, 48 * 3600, 1800, (at) =>
+        trace.add(at, SOMEBODY, "GET", "/wp-content/plugins/podcasting/feed.php", 404, { agent: "Podkicker/3" }),
+      );
+    },
+    expected: NO_BAN,
+  },
+  {
+    name: "dead_thumbnailer",
+    why: "A theme's thumbnail script was deleted, and the pages still point to it: a visitor meets one dead path with two dozen queries on each.",
+    seconds: CALM + 120,
+    build(trace) {
+      for (let page = 0; page < 4; page++) {
+        trace.add(CALM + page * 20, SOMEBODY, "GET", `/blog/2014/${page}/`, 200, { bytes: 7000 });
+        for (let image = 0; image < 24; image++) {
+          const query = `src=/uploads/${page}-${image}.jpg&w=120`;
+          trace.add(CALM + page * 20 + 1, SOMEBODY, "GET", `/wp-content/themes/old/timthumb.php?${query}`, 404);
+        }
+      }
+    },
+    expected: NO_BAN,
+  },
+  {
+    name: "office_mistypes",
+    why: "Twenty-four people behind one address log in on three mornings; every third mistypes the password once before getting it right. Whoever gets in after a mistake has made a mistake.",
+    seconds: 51 * 3600,
+    isAlone: true,
+    build(trace) {
+      trace.every(0, 51 * 3600, 120, (at) => trace.add(at, `198.18.1.${(at / 120) % 250}`, "GET", "/blog/", 200));
+      for (let morning = 0; morning < 3; morning++)
+        for (let person = 0; person < 24; person++) {
+          const at = 3600 + morning * 86_400 + person * 75;
+          if (person % 3 === 0) {
+            trace.add(at, OFFICE, "POST", "/index.php/login", 303, { bytes: 0 });
+            trace.add(at + 1, OFFICE, "GET", "/index.php/login?user=x", 200, { bytes: 9300 });
+          }
+          trace.add(at + 20, OFFICE, "POST", "/index.php/login", 303, { bytes: 0 });
+          trace.add(at + 21, OFFICE, "GET", "/index.php/apps/dashboard/", 200, { bytes: 43_000 });
+        }
+    },
+    expected: NO_BAN,
+  },
 ];
