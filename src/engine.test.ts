@@ -107,6 +107,27 @@ describe("warm-up", () => {
   });
 });
 
+describe("a surge of failures", () => {
+  /** Each of the sources posts a wrong password twice an hour, for two and a half hours. */
+  const guessing = (count: number) => {
+    const site = new Site();
+    const guess = (i: number) => ({ source: visitor(i % count), method: "POST", path: "/login", status: 401 });
+    site.flow(count / 1800, 5 * count, guess);
+    return site;
+  };
+
+  test("halves the bar of three days, and the ban says so", () => {
+    const bans = guessing(12).bans;
+    expect(bans.length).toBeGreaterThan(0);
+    for (const { cause } of bans)
+      expect(cause).toMatchObject({ stream: "failures", windowMs: 72 * HOUR, tightenedBy: "failure-surge" });
+  });
+
+  test("is not made by a few who forgot their passwords", () => {
+    expect(guessing(5).bans).toEqual([]);
+  });
+});
+
 describe("a ban", () => {
   test("carries its evidence and its first duration", () => {
     const site = flood(new Site(CONTRACT));

@@ -44,14 +44,23 @@ const ZONES: readonly Zone[] = [
   { zone: "src/arming.ts", may: [RECORD, "type src/config/schema.ts"], why: "decides on values handed to it" },
 
   // The core.
+  { zone: "src/recency.ts", may: ["type src/net/"], why: "a bounded table that knows only sources" },
   {
     zone: "src/bans/",
-    may: [RECORD, DECISION, STATUS, NET, "src/detection/recency.ts"],
-    why: "who is banned does not depend on why; the bounded table is one that knows only sources",
+    may: [RECORD, DECISION, STATUS, NET, "src/recency.ts"],
+    why: "who is banned does not depend on why",
   },
   {
     zone: "src/detection/",
-    may: [RECORD, DECISION, STATUS, "type src/explanation.ts", "type src/net/", "type src/config/schema.ts"],
+    may: [
+      RECORD,
+      DECISION,
+      STATUS,
+      "src/recency.ts",
+      "type src/explanation.ts",
+      "type src/net/",
+      "type src/config/schema.ts",
+    ],
     why: "detection knows nothing of bans; of the configuration only its shape",
   },
   {

@@ -1,7 +1,7 @@
 import type { EpochMs } from "../accesslog/record.ts";
 import type { Ban, Outcome } from "../decision.ts";
-import { RecencyMap } from "../detection/recency.ts";
 import { covers, parseRange, type Range, type Source } from "../net/cidr.ts";
+import { RecencyMap } from "../recency.ts";
 import type { BanStatus } from "../status.ts";
 import { type BanDuration, durationOf, endOf } from "./backoff.ts";
 

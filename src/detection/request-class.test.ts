@@ -1,5 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { Classifier, isBlamed, isExploit, type RequestClass, targetClass } from "./request-class.ts";
+import {
+  Classifier,
+  isBlamed,
+  isBlatant,
+  isExploit,
+  isInQuery,
+  type RequestClass,
+  targetClass,
+} from "./request-class.ts";
 
 const classOf = (method: string, path: string, status: number): RequestClass =>
   new Classifier().classify({ method, path, status });
@@ -162,4 +170,45 @@ describe("isExploit", () => {
   ])("%s is no exploit", (path) => {
     expect(isExploit(path)).toBe(false);
   });
+});
+
+describe("isBlatant", () => {
+  test.each([
+    "/.env",
+    "/.env.production",
+    "/app/.git/config",
+    "/.ssh/id_rsa",
+    "/HNAP1",
+    "/boaform/admin/formLogin",
+    "/cgi-bin/luci",
+    "/vendor/phpunit/phpunit/src/Util/PHP/eval-stdin.php",
+    "/wp-config.php",
+    "/wp-config.php.bak",
+    "/?x=\u0024{jndi:ldap://x}",
+  ])("%s", (path) => {
+    expect([isExploit(path), isBlatant(path)]).toEqual([true, true]);
+  });
+
+  // Somebody may look for these, or a page may still point there.
+  test.each([
+    "/phpmyadmin/",
+    "/backup.zip",
+    "/wp-content/plugins/x/readme.txt",
+    "/config.php",
+    "/wp-content/themes/x/timthumb.php",
+    "/?q=1+union+select+2",
+    "/.gitlab/",
+    "/.environment",
+  ])("%s is less than that", (path) => {
+    expect(isBlatant(path)).toBe(false);
+  });
+});
+
+test.each([
+  ["/?author=3", true],
+  ["/?q=1+union+select+2", true],
+  ["/wp-content/themes/x/timthumb.php?src=/a.jpg", false],
+  ["/.env?x=1", false],
+])("%s: the query is the attempt: %p", (path, expected) => {
+  expect(isInQuery(path)).toBe(expected);
 });

@@ -1,6 +1,6 @@
 import type { EpochMs } from "../accesslog/record.ts";
 import type { Source } from "../net/cidr.ts";
-import { RecencyMap } from "./recency.ts";
+import { RecencyMap } from "../recency.ts";
 
 /** The span that the limit is about. */
 export const SLOW_MS = 72 * 3_600_000;

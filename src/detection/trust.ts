@@ -1,6 +1,6 @@
 import type { EpochMs } from "../accesslog/record.ts";
 import type { Source } from "../net/cidr.ts";
-import { RecencyMap } from "./recency.ts";
+import { RecencyMap } from "../recency.ts";
 
 /** Most sources remembered as trusted; the longest unproven is forgotten first. */
 const LIMIT = 50_000;

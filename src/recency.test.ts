@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { SEED } from "../../test/records.ts";
-import type { Source } from "../net/cidr.ts";
+import { SEED } from "../test/records.ts";
+import type { Source } from "./net/cidr.ts";
 import { RecencyMap } from "./recency.ts";
 
 const source = (n: number): Source => `198.18.0.${n}` as Source;

@@ -1,4 +1,4 @@
-import type { Source } from "../net/cidr.ts";
+import type { Source } from "./net/cidr.ts";
 
 /** End of the list, and what stands for "none". */
 const NONE = -1;
