@@ -183,6 +183,28 @@ describe("growth from 2 to 40 requests a second", () => {
   });
 });
 
+describe("the last seconds", () => {
+  test("taken back whole leave what had been learned before them, in both baselines", () => {
+    const [one, other] = [baseline(), baseline()];
+    for (const learned of [one, other]) feed(learned, FROM, 900, (i) => i % 5);
+    feed(one, FROM + 900, 40, () => 13);
+    one.forgetSince(FROM + 900);
+    expect(one.recalculate((FROM + 940) * 1000)).toEqual(other.recalculate((FROM + 940) * 1000));
+    expect(one.hours(0)).toEqual(other.hours(0));
+    expect(one.save(true)).toEqual({ ...other.save(true), guarded: one.guarded });
+  });
+
+  test("are taken back only as far as none is missing, and learning goes on after them", () => {
+    const learned = baseline();
+    feed(learned, FROM, 100, () => 2);
+    feed(learned, FROM + 200, 50, () => 2);
+    learned.forgetSince(FROM);
+    expect(learned.recalculate((FROM + 250) * 1000).samples).toBe(100);
+    feed(learned, FROM + 300, 20, () => 2);
+    expect(learned.recalculate((FROM + 320) * 1000)).toMatchObject({ samples: 120, mean: 2 });
+  });
+});
+
 describe("idle time", () => {
   test("is the same as that many closed seconds without requests", () => {
     const [one, other] = [baseline(), baseline()];

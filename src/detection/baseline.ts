@@ -134,6 +134,19 @@ export class Baseline {
     this.#unsaved = Math.max(this.#unsaved, back);
   }
 
+  /** Takes back the last seconds whole, from this one on, as far as none is missing among them: they were not normal. */
+  forgetSince(second: number): void {
+    while (this.#rolling.n > 0 && this.#lastSecond >= Math.max(second, this.#unbrokenFrom)) {
+      this.#head = (this.#head - 1 + this.#counts.length) % this.#counts.length;
+      const [count, errors] = [this.#counts[this.#head]!, this.#errors[this.#head]!];
+      this.#rolling.add(count, errors, -1);
+      if (Math.floor(this.#lastSecond / 3600) === this.#hour)
+        this.#hours[((this.#hour % 24) + 24) % 24]!.add(count, errors, -1);
+      this.#lastSecond--;
+      if (this.#unsaved > 0) this.#unsaved--;
+    }
+  }
+
   /** `seconds` idle seconds beginning at `from`: the same as that many zeros, in time bounded by history and hours. */
   addIdle(from: number, seconds: number): void {
     const skip = Math.max(0, seconds - Math.max(this.#settings.historySeconds, 3600));

@@ -120,6 +120,7 @@ export class Site {
     const hot = isAbove && (this.#isContract || this.#isWidespread());
     const since = this.#watch.firingSince;
     const change = this.#watch.update(at, hot);
+    if (since === null) this.#forgetBuildUp();
     if (hot && (change !== null || this.#lastGlobal === null)) this.#lastGlobal = this.#verdict(at, rate);
     if (change === null) return;
     const verdict = this.#lastGlobal ?? this.#verdict(at, rate);
@@ -167,6 +168,13 @@ export class Site {
 
   get #rate(): number {
     return this.windows.requests / (this.settings.detection.window / 1000);
+  }
+
+  /** An anomaly has just begun to fire: what led up to it, as far as the window reaches back, was learned as normal. */
+  #forgetBuildUp(): void {
+    const since = this.#watch.firingSince;
+    if (since === null || this.#isContract) return;
+    this.#baseline.forgetSince(Math.floor((since - this.settings.detection.window) / 1000) + 1);
   }
 
   /** While the site is anomalous the adaptive baseline waits, but not for ever: what lasts becomes normal. */
