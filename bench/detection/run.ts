@@ -1,7 +1,10 @@
 /**
  * Scores both profiles on the labelled development traces, closed loop, and prints the tables of docs/detection.md.
  *
- *   bun bench/detection/run.ts [--trace NAME]… [--profile adaptive|contract] [--sensitivity] [--traces DIR]
+ *   bun bench/detection/run.ts [--trace NAME]… [--profile adaptive|contract] [--each] [--innocents] [--sensitivity]
+ *                              [--traces DIR]
+ *
+ * --innocents lists what each real source asked for that the labels call innocent and the profile banned.
  *
  * The traces and their scorer are not part of the repository: they are looked for in ../shared/traces.
  */
@@ -21,11 +24,19 @@ if (!existsSync(`${directory}/tools/score.ts`)) {
   console.error(`bench/detection: no traces in ${directory} (name them with --traces DIR)`);
   process.exit(2);
 }
+/** What of a trace's record is shown. */
+interface TraceRecord {
+  readonly source_ip: string;
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+}
+
 const names = values("trace").length > 0 ? values("trace") : NAMES;
 const profiles = values("profile").length > 0 ? values("profile") : ["contract", "adaptive"];
 const scorer = (await import(`${directory}/tools/score.ts`)) as Scorer;
 const lib = (await import(`${directory}/tools/lib.ts`)) as {
-  readTrace(file: string): unknown[];
+  readTrace(file: string): TraceRecord[];
   readJson<T>(file: string): T;
 };
 
@@ -51,8 +62,20 @@ for (const profile of profiles) {
   const scores = await scoreAll(profile);
   console.log(summaryRow(`**${profile}**`, summarise(scores)));
   if (argv.includes("--each")) for (const score of scores) console.log(traceRow(score));
+  if (argv.includes("--innocents")) for (const [i, score] of scores.entries()) showInnocents(score, traces[i]!.records);
 }
 if (argv.includes("--sensitivity")) await sensitivity();
+
+/** Each banned source that the labels call innocent: why, how much it asked for, and for what. */
+function showInnocents({ trace, falseBans }: Score, records: readonly TraceRecord[]): void {
+  for (const example of falseBans.examples) {
+    const source = example.split(" ", 1)[0]!;
+    const sent = records.filter((record) => record.source_ip === source);
+    const asked = new Set(sent.map(({ method, path, status }) => `${method} ${path.slice(0, 70)} ${status}`));
+    const shown = [...asked].slice(0, 6).map((line) => `\n    ${JSON.stringify(line)}`);
+    console.log(`${trace}: ${example}; ${sent.length} requests, ${asked.size} different:${shown.join("")}`);
+  }
+}
 
 /** Each tuned number ± 30 %, one at a time. */
 async function sensitivity(): Promise<void> {

@@ -12,7 +12,13 @@ export interface Score {
     Record<string, { episodes: number; detected: number; requests: number; through: number; ttb: number[] }>
   >;
   readonly legit: Readonly<Record<string, { episodes: number; hit: number }>>;
-  readonly falseBans: { realIps: number; requestsDropped: number; innocentRequests: number };
+  /** `examples`: at most a dozen real sources, each with why it was banned. */
+  readonly falseBans: {
+    realIps: number;
+    requestsDropped: number;
+    innocentRequests: number;
+    examples: readonly string[];
+  };
   readonly realBad: { requests: number; dropped: number };
   readonly alerts: { must: number; mustHit: number; outside: number };
 }
