@@ -41,6 +41,17 @@ describe("total", () => {
     ["a failure is counted once", { passed: 9, failed: 1, skipped: 0 }, 1, [], "9 passed, 1 failed"],
     ["no summary at all is a failure", null, 137, [true], "1 passed, 1 failed"],
   ] as const)("%s", (_name, tests, code, steps, text) => {
-    expect(summaryText(total(tests, code, steps))).toBe(text);
+    expect(summaryText(total([{ tests, code }], steps))).toBe(text);
   });
+});
+
+test("several runs are summed; one that ended badly without saying why is a failure", () => {
+  const tests = { passed: 5, failed: 0, skipped: 1 };
+  const runs = [
+    { tests, code: 0 },
+    { tests: { passed: 2, failed: 1, skipped: 0 }, code: 1 },
+    { tests: null, code: 137 },
+    { tests, code: 1 },
+  ];
+  expect(total(runs, [true, false])).toEqual({ passed: 13, failed: 4, skipped: 2 });
 });

@@ -28,12 +28,20 @@ export function parseSummary(output: string): Summary | null {
   };
 }
 
-/** Adds a step that is not a bun test (a check, the build) and the exit code, so that no failure is ever lost. */
-export function total(tests: Summary | null, exitCode: number, steps: readonly boolean[]): Summary {
-  const passed = steps.filter(Boolean).length + (tests?.passed ?? 0);
-  const told = tests?.failed ?? 0;
-  const untold = exitCode !== 0 && told === 0 ? 1 : 0;
-  return { passed, failed: steps.length - steps.filter(Boolean).length + told + untold, skipped: tests?.skipped ?? 0 };
+/** Sums `bun test` runs and the steps that are none (a check, the build); by each exit code no failure is ever lost. */
+export function total(
+  runs: readonly { readonly tests: Summary | null; readonly code: number }[],
+  steps: readonly boolean[],
+): Summary {
+  const sum = { passed: 0, failed: 0, skipped: 0 };
+  for (const done of steps) done ? sum.passed++ : sum.failed++;
+  for (const { tests, code } of runs) {
+    const told = tests?.failed ?? 0;
+    sum.passed += tests?.passed ?? 0;
+    sum.failed += told + (code !== 0 && told === 0 ? 1 : 0);
+    sum.skipped += tests?.skipped ?? 0;
+  }
+  return sum;
 }
 
 /** "12 passed, 0 failed, 3 skipped" */

@@ -18,23 +18,46 @@ async function step(title: string, argv: string[]): Promise<boolean> {
   return code === 0;
 }
 
-/** Runs `bun test`, showing its output as it comes and reading the counts from it. */
-async function runTests(args: readonly string[]): Promise<{ tests: Summary | null; code: number; skips: string[] }> {
-  console.log("\n== bun test");
+interface Run {
+  readonly tests: Summary | null;
+  readonly code: number;
+  readonly skips: readonly string[];
+}
+
+/**
+ * Test files that run beside one another, in a `bun test` each: most of them wait (for a container, a browser, a ban
+ * to end) far longer than they work. Whatever no lane names is in the first one.
+ */
+function lanes(): string[][] {
+  const files = [...new Bun.Glob("{src,views,scripts,test,bench}/**/*.test.{ts,tsx}").scanSync(".")].sort();
+  const named = [
+    ["test/install/", "test/compose/", "scripts/"],
+    ["test/faults/", "test/login/", "test/modes/"],
+  ];
+  const isIn = (lane: readonly string[], file: string) => lane.some((prefix) => file.startsWith(prefix));
+  const rest = files.filter((file) => !named.some((lane) => isIn(lane, file)));
+  const all = [rest, ...named.map((lane) => files.filter((file) => isIn(lane, file)))];
+  return all.map((lane) => lane.map((file) => `./${file}`));
+}
+
+/** Runs `bun test`, reading the counts from its output, which is shown as it comes or, `late`, all at the end. */
+async function runTests(args: readonly string[], late: boolean): Promise<Run> {
   const argv = [process.execPath, "test", "--timeout", "20000", ...args];
-  const child = Bun.spawn(argv, { stdin: "ignore", stdout: "inherit", stderr: "pipe" });
+  const child = Bun.spawn(argv, { stdin: "ignore", stdout: late ? "pipe" : "inherit", stderr: "pipe" });
   const limit = setTimeout(() => {
     console.error(`bun test: ended after ${TESTS_LIMIT_MS / 60_000} minutes`);
     child.kill("SIGKILL");
   }, TESTS_LIMIT_MS);
+  const printed = late ? new Response(child.stdout as ReadableStream).text() : "";
   let output = "";
   const decoder = new TextDecoder();
   for await (const chunk of child.stderr) {
-    process.stderr.write(chunk);
+    if (!late) process.stderr.write(chunk);
     output += decoder.decode(chunk, { stream: true });
   }
   const code = await child.exited;
   clearTimeout(limit);
+  if (late) process.stderr.write((await printed) + output);
   const skips = output.split("\n").filter((line) => /^\((skip|todo)\) /.test(line));
   return { tests: parseSummary(output), code, skips };
 }
@@ -46,8 +69,12 @@ const steps = [
   await step("check", ["npm", "run", "--silent", "check"]),
   await step("build", ["npm", "run", "--silent", "build"]),
 ];
-const { tests, code, skips } = await runTests(process.argv.slice(2));
+console.log("\n== bun test");
+const args = process.argv.slice(2);
+const wanted = args.length > 0 ? [args] : lanes();
+const runs = await Promise.all(wanted.map((lane, i) => runTests(lane, i > 0)));
+const skips = runs.flatMap((run) => run.skips);
 if (skips.length > 0) console.log(`\nnot run:\n${skips.join("\n")}`);
-const result = total(tests, code, steps);
+const result = total(runs, steps);
 console.log(`\n${summaryText(result)}`);
 process.exit(result.failed === 0 ? 0 : 1);
