@@ -366,7 +366,7 @@ export class Engine {
     const begun = record.requestSeconds;
     const startedAt = record.at - (begun ?? 0) * 1000;
     const needed = begun === undefined ? LEAKS_WITHOUT_START : LEAKS_WITH_START;
-    const leak = this.#ledger.leak(source, startedAt, this.#settings.firewall.proof_grace, needed);
+    const leak = this.#ledger.leak(source, startedAt, this.#settings.firewall.proof_grace, needed, record.at);
     if (leak !== null) this.#emit({ kind: "alert", at: this.now, alert: { type: "ban-ineffective", ...leak } });
   }
 

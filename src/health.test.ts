@@ -75,7 +75,7 @@ describe("log", () => {
     ["a fresh line", { newestAt: WELL.now - 9999 }, "live"],
     ["a line ten seconds old", { newestAt: WELL.now - 10_000 }, "last line 10 s ago"],
     ["a line five minutes old", { newestAt: WELL.now - 300_000 }, "last line 5 min ago"],
-    ["a line of yesterday", { newestAt: WELL.now - 86_400_000 }, "last line 24 h ago"],
+    ["a line of yesterday", { newestAt: WELL.now - 86_400_000 }, "last line 1 d ago"],
     ["a line of the future", { newestAt: WELL.now + 5000 }, "live"],
     ["no line", { newestAt: null }, "no line yet"],
     ["a few bad lines", { failures: { "not-json": 10 }, lines: 12 }, "live"],

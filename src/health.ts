@@ -1,6 +1,7 @@
 /** Whether each part of the system is well, in words with the mend. [pure] */
 import { LAG_BYTES } from "./lag.ts";
 import type { HealthCheck, LogStatus } from "./status.ts";
+import { spanText } from "./wording.ts";
 
 /** What the parts say of themselves, at `now`. */
 export interface HealthInput {
@@ -35,7 +36,9 @@ export interface HealthInput {
 }
 
 /** Steps back below this are what NTP does, and are soon made up for. */
-const AHEAD_SECONDS = 60;
+const AHEAD_MS = 60_000;
+/** A newest line younger than this is the present. */
+const LIVE_MS = 10_000;
 /** A log that stays absent this long after the start is no race with nginx any more. */
 const PATIENCE_MS = 30_000;
 
@@ -65,28 +68,28 @@ function logHealth({ now, startedAt, log }: HealthInput): HealthCheck {
       detail: `${failures} of ${log.lines} lines cannot be read; check nginx's log_format (nginx/ has one that fits)`,
     };
   }
-  const age = log.newestAt === null ? null : Math.max(0, now - log.newestAt) / 1000;
+  const ageMs = log.newestAt === null ? null : Math.max(0, now - log.newestAt);
   if (log.unreadBytes > LAG_BYTES || log.isBehind) {
     return {
       name,
       level: "warn",
       short: `${(log.unreadBytes / 1e6).toFixed(1)} MB behind`,
-      detail: `the log grows faster than it is read${age === null ? "" : `; the newest line read is ${spanText(age)} old`}`,
+      detail: `the log grows faster than it is read${ageMs === null ? "" : `; the newest line read is ${spanText(ageMs)} old`}`,
     };
   }
-  const ahead = (log.aheadMs ?? 0) / 1000;
-  if (ahead > AHEAD_SECONDS) {
+  const aheadMs = log.aheadMs ?? 0;
+  if (aheadMs > AHEAD_MS) {
     return {
       name,
       level: "warn",
-      short: `clock ${spanText(ahead)} ahead`,
-      detail: `the host's clock was set back; the times shown here are ${spanText(ahead)} ahead of it, and give a tenth of the time back until they agree`,
+      short: `clock ${spanText(aheadMs)} ahead`,
+      detail: `the host's clock was set back; the times shown here are ${spanText(aheadMs)} ahead of it, and give a tenth of the time back until they agree`,
     };
   }
   return {
     name,
     level: "ok",
-    short: age === null ? "no line yet" : age < 10 ? "live" : `last line ${spanText(age)} ago`,
+    short: ageMs === null ? "no line yet" : ageMs < LIVE_MS ? "live" : `last line ${spanText(ageMs)} ago`,
   };
 }
 
@@ -183,9 +186,4 @@ function stateHealth({ state }: HealthInput): HealthCheck {
         short: "begun anew",
         detail: `${state.setAside.why}; the old file is ${state.setAside.path}`,
       };
-}
-
-function spanText(seconds: number): string {
-  if (seconds < 120) return `${Math.round(seconds)} s`;
-  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }

@@ -88,6 +88,8 @@ export interface BanStatus {
   readonly enforcement: "pending" | "in-force" | "dry-run" | "failed";
   /** Requests of this source that reached the log although it was banned and its grace was over. */
   readonly leakedRequests: number;
+  /** Event time of the last of them; absent while there is none. */
+  readonly lastLeakAt?: EpochMs | undefined;
 }
 
 /** What the engine was given and what it did, over restarts too. */

@@ -40,7 +40,11 @@ const ZONES: readonly Zone[] = [
   { zone: "src/wording.ts", may: ["src/config/duration.ts", DECISION], why: "one wording for all who tell" },
   { zone: "src/events.ts", may: ["src/wording.ts", DECISION], why: "decisions as JSON, in the common wording" },
   { zone: "src/lag.ts", may: [RECORD, DECISION], why: "judges plain figures" },
-  { zone: "src/health.ts", may: [STATUS, "src/lag.ts"], why: "judges plain figures" },
+  {
+    zone: "src/health.ts",
+    may: [STATUS, "src/lag.ts", "src/wording.ts"],
+    why: "judges plain figures, in the one wording",
+  },
   { zone: "src/arming.ts", may: [RECORD, "type src/config/schema.ts"], why: "decides on values handed to it" },
 
   // The core.

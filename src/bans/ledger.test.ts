@@ -216,6 +216,17 @@ describe("proof that a ban does not block", () => {
     expect(book.status(A)?.leakedRequests).toBe(3);
   });
 
+  test("the time of the last one is kept, by when its line came", () => {
+    const { book } = inForce();
+    expect(book.status(A)?.lastLeakAt).toBeUndefined();
+    book.leak(A, START + 10_000, GRACE, 1);
+    expect(book.status(A)?.lastLeakAt).toBe(START + 10_000);
+    book.leak(A, START + 10_000, GRACE, 1, START + 90_000);
+    expect(book.status(A)?.lastLeakAt).toBe(START + 90_000);
+    book.restartProof(START + 91_000);
+    expect(book.status(A)?.lastLeakAt).toBeUndefined();
+  });
+
   test("where several are needed, the last of them tells", () => {
     const { leak } = inForce();
     expect([1, 2, 3, 4].map((s) => leak(START + 10_000 + s * 1000, 3))).toEqual([null, null, 3, null]);

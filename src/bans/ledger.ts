@@ -30,6 +30,7 @@ interface Entry {
   /** Wall-clock time at which the firewall said it was in force. */
   inForceAt: EpochMs | null;
   leaked: number;
+  lastLeakAt: EpochMs | undefined;
   toldIneffective: boolean;
 }
 
@@ -120,7 +121,7 @@ export class Ledger {
       cause,
     };
     this.#offences.set(source, { source, banCount, lastAt: at });
-    this.#enter({ ban, enforcement: "pending", inForceAt: null, leaked: 0, toldIneffective: false });
+    this.#enter(pendingEntry(ban));
     return ban;
   }
 
@@ -162,18 +163,20 @@ export class Ledger {
   }
 
   /**
-   * A request of a banned source that began at `startedAt` reached the log. Returns how many such there were
-   * when this makes the ban provably ineffective for the first time, else null.
+   * A request of a banned source that began at `startedAt` reached the log, `at` when it ended. Returns how many such
+   * there were when this makes the ban provably ineffective for the first time, else null.
    */
   leak(
     source: Source,
     startedAt: EpochMs,
     graceMs: number,
     needed: number,
+    at: EpochMs = startedAt,
   ): { ban: Ban; requests: number; sinceBanMs: number } | null {
     const entry = this.#entryOf(source);
     if (!entry || entry.inForceAt === null || startedAt <= entry.inForceAt + graceMs) return null;
     entry.leaked++;
+    entry.lastLeakAt = at;
     if (entry.toldIneffective || entry.leaked < needed) return null;
     entry.toldIneffective = true;
     return { ban: entry.ban, requests: entry.leaked, sinceBanMs: startedAt - entry.inForceAt };
@@ -184,6 +187,7 @@ export class Ledger {
     for (const entry of this.#active.values()) {
       if (entry.inForceAt !== null) entry.inForceAt = at;
       entry.leaked = 0;
+      entry.lastLeakAt = undefined;
       entry.toldIneffective = false;
     }
   }
@@ -191,8 +195,7 @@ export class Ledger {
   /** Puts back what an earlier run knew. */
   restore(bans: readonly BanStatus[], offences: readonly Offence[]): void {
     for (const offence of offences) this.#offences.set(offence.source, offence);
-    for (const { ban } of bans)
-      this.#enter({ ban, enforcement: "pending", inForceAt: null, leaked: 0, toldIneffective: false });
+    for (const { ban } of bans) this.#enter(pendingEntry(ban));
   }
 
   #enter(entry: Entry): void {
@@ -212,6 +215,18 @@ export class Ledger {
   }
 }
 
-function toStatus({ ban, enforcement, leaked }: Entry): BanStatus {
-  return { ban, enforcement, leakedRequests: leaked };
+/** A ban of which nothing is known yet but that it was decided. */
+function pendingEntry(ban: Ban): Entry {
+  return {
+    ban,
+    enforcement: "pending",
+    inForceAt: null,
+    leaked: 0,
+    lastLeakAt: undefined,
+    toldIneffective: false,
+  };
+}
+
+function toStatus({ ban, enforcement, leaked, lastLeakAt }: Entry): BanStatus {
+  return { ban, enforcement, leakedRequests: leaked, lastLeakAt };
 }

@@ -1,7 +1,9 @@
 /** Who is banned: why, which offence, how long still, and what the firewall has dropped. [pure] */
+import type { EpochMs } from "../accesslog/record.ts";
 import type { Ban, Evidence } from "../decision.ts";
 import type { BanStatus, SystemStatus } from "../status.ts";
 import { banLengthText, baselineSourceText, baselineText, causeText, ordinal, rateText, spanText } from "../wording.ts";
+import { isLeaking } from "./condition.ts";
 import { countdownText, countText, NOTHING, plural, visibleText, windowText } from "./format.ts";
 import type { Empty } from "./model.ts";
 import { rowId } from "./sources-panel.ts";
@@ -40,7 +42,7 @@ export interface BanRow {
 }
 
 export function bansPanel(status: SystemStatus, zone: Zone): BansPanel {
-  const bans = [...status.engine.bans].sort(byUrgency);
+  const bans = [...status.engine.bans].sort(byUrgency(status.engine.at));
   const permanent = bans.filter(({ ban }) => ban.until === "permanent").length;
   const hidden = bans.length - Math.min(ROWS, bans.length);
   return {
@@ -52,9 +54,9 @@ export function bansPanel(status: SystemStatus, zone: Zone): BansPanel {
 }
 
 /** Bans that do not hold first, then the newest; permanent ones last, for nothing about them changes. */
-function byUrgency(a: BanStatus, b: BanStatus): number {
-  const rank = (s: BanStatus) => (troubleOf(s)?.tone === "bad" ? 0 : s.ban.until === "permanent" ? 2 : 1);
-  return rank(a) - rank(b) || b.ban.since - a.ban.since;
+function byUrgency(at: EpochMs): (a: BanStatus, b: BanStatus) => number {
+  const rank = (s: BanStatus) => (troubleOf(s, at)?.tone === "bad" ? 0 : s.ban.until === "permanent" ? 2 : 1);
+  return (a, b) => rank(a) - rank(b) || b.ban.since - a.ban.since;
 }
 
 function rowOf(status: BanStatus, { engine, firewall }: SystemStatus, zone: Zone): BanRow {
@@ -64,11 +66,11 @@ function rowOf(status: BanStatus, { engine, firewall }: SystemStatus, zone: Zone
     id: rowId("b", ban.source),
     source: ban.source,
     why: visibleText(causeText(ban)),
-    details: detailsOf(ban, zone),
+    details: detailsOf(status, engine.at, zone),
     offence: { filled: Math.min(ban.banCount, PIPS), of: PIPS, label: `${ordinal(ban.banCount)} offence` },
     dropped: packets === undefined ? NOTHING : countText(packets),
     left: leftOf(ban, engine.at, zone),
-    trouble: troubleOf(status),
+    trouble: troubleOf(status, engine.at),
   };
 }
 
@@ -85,16 +87,21 @@ function leftOf(ban: Ban, at: number, zone: Zone): BanRow["left"] {
   };
 }
 
-function troubleOf({ enforcement, leakedRequests }: BanStatus): BanRow["trouble"] {
+function troubleOf(status: BanStatus, at: EpochMs): BanRow["trouble"] {
+  const { enforcement, leakedRequests } = status;
   if (enforcement === "failed") return { text: "not in force", tone: "bad" };
-  if (leakedRequests > 0) return { text: `${countText(leakedRequests)} got through`, tone: "bad" };
+  if (isLeaking(status, at)) return { text: `${countText(leakedRequests)} got through`, tone: "bad" };
   if (enforcement === "pending") return { text: "pending", tone: "info" };
   return enforcement === "dry-run" ? { text: "dry run", tone: "info" } : null;
 }
 
-function detailsOf(ban: Ban, zone: Zone): readonly string[] {
+function detailsOf({ ban, leakedRequests, lastLeakAt }: BanStatus, at: EpochMs, zone: Zone): readonly string[] {
   const when = `${ordinal(ban.banCount)} offence, banned ${zone.day(ban.since).text}, ${banLengthText(ban)}`;
-  return ban.cause.scope === "source" ? [when, ...evidenceLines(ban.cause)] : [when];
+  const leaks =
+    lastLeakAt === undefined
+      ? []
+      : [`${plural(leakedRequests, "request")} got through, the last ${spanText(at - lastLeakAt)} ago`];
+  return [when, ...leaks, ...(ban.cause.scope === "source" ? evidenceLines(ban.cause) : [])];
 }
 
 function evidenceLines(evidence: Evidence): readonly string[] {

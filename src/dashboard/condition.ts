@@ -1,4 +1,5 @@
 /** What a person must know first: is it working, and is something going on? [pure] */
+import type { EpochMs } from "../accesslog/record.ts";
 import type { BanStatus, HealthCheck, SystemStatus } from "../status.ts";
 import { spanText } from "../wording.ts";
 import { countText, plural, rateFigure, visibleText, windowText } from "./format.ts";
@@ -86,8 +87,16 @@ function notBlocking({ engine, health }: SystemStatus): Finding | null {
   };
 }
 
+/** A ban whose last leak is older than this blocks again, as far as anybody can see. */
+const LEAKING_MS = 60_000;
+
+/** Whether requests of a banned source come through at this moment, not only at some time since its ban. */
+export function isLeaking({ lastLeakAt }: BanStatus, at: EpochMs): boolean {
+  return lastLeakAt !== undefined && at - lastLeakAt < LEAKING_MS;
+}
+
 function ineffective({ engine }: SystemStatus): Finding | null {
-  const leaking = engine.bans.filter((ban) => ban.leakedRequests > 0);
+  const leaking = engine.bans.filter((ban) => isLeaking(ban, engine.at));
   const worst = leaking.reduce<BanStatus | null>((a, b) => (a && a.leakedRequests >= b.leakedRequests ? a : b), null);
   if (worst === null) return null;
   return {

@@ -87,6 +87,8 @@ interface BanShape {
   readonly cause?: Partial<Evidence> | { readonly by: string; readonly note?: string };
   readonly enforcement?: BanStatus["enforcement"];
   readonly leakedRequests?: number;
+  /** How long ago the last of them came; now unless given. */
+  readonly leakedAgoMs?: number;
 }
 
 export function banStatus(address: string, shape: BanShape): BanStatus {
@@ -102,6 +104,7 @@ export function banStatus(address: string, shape: BanShape): BanStatus {
     },
     enforcement: shape.enforcement ?? "in-force",
     leakedRequests: shape.leakedRequests ?? 0,
+    lastLeakAt: shape.leakedRequests ? NOW - (shape.leakedAgoMs ?? 0) : undefined,
   };
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { BanStatus, EngineStatus, SystemStatus } from "../status.ts";
+import { spanText } from "../wording.ts";
 import { conditionOf } from "./condition.ts";
 import {
   banStatus,
@@ -92,6 +93,22 @@ describe("the state and its banners", () => {
           "12 requests of 203.0.113.47 reached the site after its ban: its traffic passes by the firewall hook in use.",
         ],
       ],
+    ],
+    [
+      "a ban leaked until a minute ago",
+      withEngine({
+        bans: [
+          banStatus("203.0.113.47", {
+            banCount: 1,
+            sinceMs: 600_000,
+            lengthMs: 1_800_000,
+            leakedRequests: 12,
+            leakedAgoMs: 60_000,
+          }),
+        ],
+      }),
+      "Armed",
+      [],
     ],
     [
       "the breaker is open",
@@ -277,6 +294,15 @@ describe("active bans", () => {
       expect(row.trouble?.text).toBe(words as string);
     });
   }
+
+  test.each([
+    [59_999, "12 got through"],
+    [60_000, undefined],
+  ])("12 leaked, the last %d ms ago: the mark says %p; the evidence goes on saying when", (leakedAgoMs, words) => {
+    const row = one({ banCount: 1, sinceMs: 600_000, lengthMs: 1_800_000, leakedRequests: 12, leakedAgoMs });
+    expect(row.trouble?.text).toBe(words);
+    expect(row.details[1]).toBe(`12 requests got through, the last ${spanText(leakedAgoMs)} ago`);
+  });
 
   test("the evidence is told line by line", () => {
     expect(one({ banCount: 2, sinceMs: 984_000, lengthMs: 1_800_000 }).details).toEqual([
