@@ -15,7 +15,7 @@ export interface Violation {
 
 /** Every rule that `config` breaks. */
 export function violations(config: Config): Violation[] {
-  return [...baselineRules(config), ...banRules(config), ...allowlistRules(config), ...dashboardRules(config)];
+  return [...baselineRules(config), ...banRules(config), ...rangeRules(config), ...dashboardRules(config)];
 }
 
 function baselineRules({ baseline, detection }: Config): Violation[] {
@@ -95,18 +95,19 @@ function banRules({ bans, detection }: Config): Violation[] {
   return found;
 }
 
-function allowlistRules({ allowlist }: Config): Violation[] {
-  return allowlist.flatMap((source, i) => {
+function rangeRules({ allowlist, dashboard }: Config): Violation[] {
+  return [
+    ...largeRanges(["allowlist"], allowlist, "nobody in it will ever be banned"),
+    ...largeRanges(["dashboard", "trusted_proxies"], dashboard.trusted_proxies, "anybody in it may say who they are"),
+  ];
+}
+
+function largeRanges(path: KeyPath, sources: readonly string[], hint: string): Violation[] {
+  return sources.flatMap((source, i) => {
     const range = parseRange(source)!;
     if (range.prefix >= (range.v6 ? 16 : 8)) return [];
-    return [
-      {
-        severity: "warning" as const,
-        paths: [["allowlist", i]],
-        message: `${source} is a large part of the whole Internet`,
-        hint: "nobody in it will ever be banned",
-      },
-    ];
+    const message = `${source} is a large part of the whole Internet`;
+    return [{ severity: "warning" as const, paths: [[...path, i]], message, hint }];
   });
 }
 

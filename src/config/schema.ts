@@ -62,27 +62,22 @@ const banDuration = z
     return readDuration(text, "1s", "3650d", context);
   });
 
-const source = z
-  .string({ error: "must be an address or CIDR (203.0.113.9, 2001:db8::/32)" })
-  .meta({ title: "address or CIDR" })
-  .transform((text, context): Source => {
-    const parsed = parseSource(text.trim());
-    if (parsed === null) {
-      context.addIssue({
-        code: "custom",
-        message: `"${text}" is not an address or CIDR (write 203.0.113.9 or 2001:db8::/32)`,
-      });
+/** An address or CIDR, but not everybody; `refusal` says what everybody would mean. */
+function source(refusal: string) {
+  return z
+    .string({ error: "must be an address or CIDR (203.0.113.9, 2001:db8::/32)" })
+    .meta({ title: "address or CIDR" })
+    .transform((text, context): Source => {
+      const parsed = parseSource(text.trim());
+      if (parsed !== null && !parsed.endsWith("/0")) return parsed;
+      const message =
+        parsed === null
+          ? `"${text}" is not an address or CIDR (write 203.0.113.9 or 2001:db8::/32)`
+          : `${parsed} ${refusal}`;
+      context.addIssue({ code: "custom", message });
       return z.NEVER;
-    }
-    if (parsed.endsWith("/0")) {
-      context.addIssue({
-        code: "custom",
-        message: `${parsed} would allow everybody; to ban nobody, set detection.mode to watch-only`,
-      });
-      return z.NEVER;
-    }
-    return parsed;
-  });
+    });
+}
 
 /** host:port or [v6]:port. */
 const listen = z
@@ -307,7 +302,7 @@ export const configSchema = z.strictObject({
     "How long, how often and how many.",
   ),
   allowlist: z
-    .array(source)
+    .array(source("would allow everybody; to ban nobody, set detection.mode to watch-only"))
     .max(10_000)
     .prefault([])
     .describe(
@@ -405,6 +400,13 @@ export const configSchema = z.strictObject({
         .array(z.string().min(1))
         .default([])
         .describe("Host names, besides loopback's and the listening address, that a browser may use for it."),
+      trusted_proxies: z
+        .array(source("would let everybody say who they are; name the proxy alone"))
+        .max(100)
+        .prefault([])
+        .describe(
+          "Addresses and CIDRs of proxies, besides loopback, whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+        ),
     },
     "The page and the API.",
   ),

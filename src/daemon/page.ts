@@ -9,7 +9,7 @@ import type { Ground } from "./ground.ts";
 /** Serves the dashboard where it is enabled. The login is null when none was asked for. */
 export async function startPage(ground: Ground, status: () => SystemStatus): Promise<Login | null> {
   const { settings, clock, lifecycle, log } = ground;
-  const { enabled, listen, allowed_hosts, password_file } = settings.config.dashboard;
+  const { enabled, listen, allowed_hosts, trusted_proxies, password_file } = settings.config.dashboard;
   if (!enabled) return null;
   const password = await readPasswordFile(password_file);
   // Without the login that was asked for, the page would be open to everybody.
@@ -20,6 +20,7 @@ export async function startPage(ground: Ground, status: () => SystemStatus): Pro
     status,
     listen: parseListen(listen)!,
     allowedHosts: allowed_hosts,
+    trustedProxies: trusted_proxies,
     login,
     log,
     clock,

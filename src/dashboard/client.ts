@@ -1,5 +1,8 @@
-/** Who asks, and over what: a TLS server on this host may speak for its clients; nobody else may. [pure] */
-import { sourceOf } from "../net/cidr.ts";
+/**
+ * Who asks, and over what. A proxy on this host, and those that the configuration names, may speak for their
+ * clients; nobody else may. [pure]
+ */
+import { covers, parseRange, type Range, sourceOf } from "../net/cidr.ts";
 import { type Ip, parseIp } from "../net/ip.ts";
 
 export interface Client {
@@ -12,14 +15,33 @@ export interface Client {
   readonly isLocal: boolean;
 }
 
-/** `peer` is the other end of the connection; null where there is none. */
-export function clientOf(peer: string | null, headers: Headers): Client {
+/**
+ * `peer` is the other end of the connection, null where there is none; `proxies` are believed besides loopback. An
+ * IPv4 peer of a socket that listens on IPv6 too is that IPv4 address (::ffff:127.0.0.1 is 127.0.0.1).
+ */
+export function clientOf(peer: string | null, headers: Headers, proxies: readonly Range[] = []): Client {
   const ip = peer === null ? null : parseIp(peer);
   if (ip === null) return { address: "unknown", source: "unknown", isHttps: false, isLocal: false };
-  if (!isLoopback(ip)) return client(ip, false, false);
-  const forwarded = parseIp(last(headers.get("x-forwarded-for")));
-  const isHttps = last(headers.get("x-forwarded-proto")).toLowerCase() === "https";
-  return client(forwarded ?? ip, isHttps, forwarded === null && !isHttps);
+  const isProxy = (address: Ip) => isLoopback(address) || isCovered(address, proxies);
+  if (!isProxy(ip)) return client(ip, false, false);
+  const forwarded = headers.get("x-forwarded-for");
+  const isHttps = lastOf(headers.get("x-forwarded-proto")).toLowerCase() === "https";
+  return client(farthest(ip, forwarded, isProxy), isHttps, isLoopback(ip) && forwarded === null && !isHttps);
+}
+
+/**
+ * Each proxy adds whom it was asked by at the right. So the first from the right that is no proxy of ours is the
+ * client, and what stands before it anybody may have written; so may what is no address, and all before that.
+ */
+function farthest(peer: Ip, forwarded: string | null, isProxy: (address: Ip) => boolean): Ip {
+  let known = peer;
+  for (const text of (forwarded ?? "").split(",").reverse()) {
+    const next = parseIp(text.trim());
+    if (next === null) return known;
+    known = next;
+    if (!isProxy(next)) return next;
+  }
+  return known;
 }
 
 function client(ip: Ip, isHttps: boolean, isLocal: boolean): Client {
@@ -30,7 +52,13 @@ function isLoopback(ip: Ip): boolean {
   return ip === "::1" || ip.startsWith("127.");
 }
 
-/** The last of a list is what the nearest proxy added; what stands before it anybody may have written. */
-function last(list: string | null): string {
+function isCovered(ip: Ip, ranges: readonly Range[]): boolean {
+  if (ranges.length === 0) return false;
+  const address = parseRange(ip);
+  return address !== null && ranges.some((range) => covers(range, address));
+}
+
+/** The last of a list is what the nearest proxy said. */
+function lastOf(list: string | null): string {
   return (list ?? "").split(",").at(-1)!.trim();
 }

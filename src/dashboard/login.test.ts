@@ -2,6 +2,7 @@ import { afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { networkInterfaces } from "node:os";
 import { readHtml } from "../../test/html.ts";
 import { ManualClock } from "../clock.ts";
+import { parseSource, type Source } from "../net/cidr.ts";
 import { normal, notBlocking } from "./fixture.ts";
 import { Login } from "./login.ts";
 import { createDashboard, type Dashboard } from "./server.ts";
@@ -30,7 +31,7 @@ interface Setup {
   readonly said: Said[];
 }
 
-function create(listen = "127.0.0.1", status = normal): Setup {
+function create(listen = "127.0.0.1", status = normal, trustedProxies: readonly Source[] = []): Setup {
   const clock = new ManualClock();
   const said: Said[] = [];
   const note = (level: string) => (fields: object, message: string) =>
@@ -41,6 +42,7 @@ function create(listen = "127.0.0.1", status = normal): Setup {
     status: () => status,
     listen: { hostname: listen, port: 0 },
     allowedHosts: ["ad.example.org"],
+    trustedProxies,
     login,
     log,
     clock,
@@ -264,6 +266,19 @@ describe("cookies", () => {
     );
     expect((await flags(visitor))[0]).toStartWith("anomaly-detector-session=");
     expect(setup.said).toEqual([["info", "dashboard login", { client: own }]]);
+  });
+
+  test.skipIf(own === undefined)("a proxy elsewhere may, once it is named", async () => {
+    const setup = create("0.0.0.0", normal, [parseSource(own ?? "")!]);
+    const headers = { "x-forwarded-proto": "https", "x-forwarded-for": "6.6.6.6, 203.0.113.9", host: "ad.example.org" };
+    const visitor = await onSocket(setup, headers, own ?? "");
+    expect((await flags(visitor))[0]).toStartWith("__Host-anomaly-detector-session=");
+    expect(setup.said).toEqual([["info", "dashboard login", { client: "203.0.113.9" }]]);
+    const guesser = await onSocket(setup, headers, own ?? "");
+    for (let i = 0; i < 5; i++) expect((await guesser.signIn("wrong")).status).toBe(401);
+    expect((await guesser.signIn()).status).toBe(429);
+    const other = await onSocket(setup, { ...headers, "x-forwarded-for": "203.0.113.10" }, own ?? "");
+    expect((await other.signIn()).status).toBe(303);
   });
 
   test("session fixation: an id that the browser came with is never signed in", async () => {

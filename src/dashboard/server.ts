@@ -3,6 +3,7 @@ import { html } from "@elysiajs/html";
 import { Elysia } from "elysia";
 import { renderLive, renderPage } from "../../views/page.tsx";
 import { type Clock, systemClock } from "../clock.ts";
+import { parseRange, type Source } from "../net/cidr.ts";
 import type { SystemStatus } from "../status.ts";
 import { createHostCheck, refusalOf } from "./access.ts";
 import { answer, HTML, seeOther, TEXT } from "./answer.ts";
@@ -20,6 +21,8 @@ export interface DashboardOptions {
   readonly listen: { readonly hostname: string; readonly port: number };
   /** Host names, besides loopback's and the listening address, that a browser may use. */
   readonly allowedHosts: readonly string[];
+  /** Who, besides loopback, is believed about the client it forwards for: addresses and CIDRs. */
+  readonly trustedProxies?: readonly Source[];
   /** Who may see more than that we are alive; null for everybody. */
   readonly login?: Login | null;
   /** Told of a request that failed for a fault of ours, and of nothing else. */
@@ -69,6 +72,7 @@ const STOP_MS = 1000;
 
 export function createDashboard(options: DashboardOptions): Dashboard {
   const { status, listen, log, login = null, clock = systemClock } = options;
+  const proxies = (options.trustedProxies ?? []).map((source) => parseRange(source)!);
   const isAllowedHost = createHostCheck(listen.hostname, options.allowedHosts);
   const fresh = <T>(draw: (now: SystemStatus) => T) => oncePerSecond(clock, () => draw(status()));
   const page = fresh((now) => renderPage(dashboardModel(now), assetUrls, login && TOKEN_PLACE));
@@ -106,7 +110,8 @@ export function createDashboard(options: DashboardOptions): Dashboard {
       .get("/api/v1/status", () => json(status()))
       .get("/readyz", () => readiness(status()));
   } else {
-    const from = (request: Request) => clientOf(app.server?.requestIP(request)?.address ?? null, request.headers);
+    const from = (request: Request) =>
+      clientOf(app.server?.requestIP(request)?.address ?? null, request.headers, proxies);
     app
       .get("/", ({ request }) => {
         const token = login.signedIn(request, from(request));

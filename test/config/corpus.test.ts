@@ -79,6 +79,7 @@ describe("good files", () => {
       "warnings.yaml:3:36   bans.durations[3]: stands after permanent, so no ban will ever have this duration",
       "warnings.yaml:5:31   detection.failures.per_10_minutes: 500 in ten minutes is never reached before 8 in one",
       "warnings.yaml:7:23   baseline.source_cap.mean: 0.5 is below baseline.floor.mean (1): nothing is left to learn",
+      "warnings.yaml:9:21   dashboard.trusted_proxies[0]: 2000::/3 is a large part of the whole Internet; anybody in it may say who they are",
     ]);
   });
 });
