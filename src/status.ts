@@ -40,6 +40,21 @@ export interface HistoryPoint {
   readonly from: BaselineSnapshot["from"];
 }
 
+/** A longer stretch of the past, for charts over days; a stretch that nobody looked at has none. */
+export interface HistorySpan {
+  /** When it ended. */
+  readonly at: EpochMs;
+  /** Requests and errors per second over the minutes that somebody looked. */
+  readonly rate: number;
+  readonly errorRate: number;
+  /** The rate of its busiest minute. */
+  readonly peak: number;
+  /** The means of the baseline and the trigger that were in force. */
+  readonly mean: number;
+  readonly stddev: number;
+  readonly trigger: number;
+}
+
 /** What the core knows at `at`. */
 export interface EngineStatus {
   readonly at: EpochMs;
@@ -76,7 +91,7 @@ export interface EngineStatus {
   readonly nextRecalculationAt: EpochMs;
   /** 24 slots by UTC hour: what each hour looks like; null while it has no samples. */
   readonly hours: readonly (BaselineSnapshot | null)[];
-  /** Oldest first; one point per few seconds over the baseline's history. */
+  /** Oldest first; one point per few seconds of the last half hour. Nobody looked where two are far apart. */
   readonly history: readonly HistoryPoint[];
   readonly counters: EngineCounters;
 }

@@ -16,7 +16,11 @@
     show();
   }
 
+  /** The chart of the past is asked for by itself, once a minute: it says nothing of the figures. */
+  const isOfFigures = (event) => event.detail.ctx?.sourceElement?.id !== "past";
+
   function lost(event) {
+    if (!isOfFigures(event)) return;
     missed += 1;
     isSignedOut = event.detail.ctx?.response?.status === 401;
     show();
@@ -45,10 +49,11 @@
   document.addEventListener("htmx:response:error", lost);
   // An answer of 500 that was not swapped ends in after:swap too: only the status tells.
   document.addEventListener("htmx:after:swap", (event) => {
-    if (event.detail.ctx.response?.status < 400) answered();
+    if (isOfFigures(event) && event.detail.ctx.response?.status < 400) answered();
   });
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) htmx.trigger("#live", "refresh");
+    if (document.hidden) return;
+    for (const part of document.querySelectorAll("#live, #past")) htmx.trigger(part, "refresh");
   });
   setInterval(() => missed >= 2 && show(), 1000);
 })();

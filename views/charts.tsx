@@ -24,18 +24,21 @@ export function RateFigure({ chart }: { chart: RateChart }): Raw {
           <path class="area" clip-path="url(#below)" d={chart.area} />
           <path class="mean" d={chart.mean} />
           <path class="thr" d={chart.trigger} />
+          {chart.peak ? <path class="peak" d={chart.peak} /> : null}
           <path class="obs" d={chart.observed} />
           <g clip-path="url(#above)">
             <path class="over" d={chart.area} />
-            <path class="overline" d={chart.observed} />
+            <path class="overline" d={chart.peak || chart.observed} />
           </g>
         </Stretched>
         {chart.markers.map((marker) => (
           <Event marker={marker} />
         ))}
-        <text class="lbl t" x="99.6%" y={chart.triggerLabel.y} dy="-5" text-anchor="end">
-          {chart.triggerLabel.text}
-        </text>
+        {chart.triggerLabel && (
+          <text class="lbl t" x="99.6%" y={chart.triggerLabel.y} dy="-5" text-anchor="end">
+            {chart.triggerLabel.text}
+          </text>
+        )}
       </svg>
     </Figure>
   );
@@ -154,15 +157,23 @@ function Event({ marker }: { marker: Marker }): Raw {
   );
 }
 
-export function RateLegend(): Raw {
+export function RateLegend({ isPast }: { isPast: boolean }): Raw {
   return (
     <ul class="legend">
       <li>
         <Key>
           <path class="lo" d="M0 7l4-4 4 3 4-4 4 3" />
         </Key>
-        observed
+        {isPast ? "mean" : "observed"}
       </li>
+      {isPast ? (
+        <li>
+          <Key>
+            <path class="lp" d="M0 7l4-6 4 5 4-6 4 5" />
+          </Key>
+          busiest minute
+        </li>
+      ) : null}
       <li>
         <Key>
           <rect class="lb" width="16" height="10" rx="2" />

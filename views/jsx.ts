@@ -82,7 +82,7 @@ const KNOWN_TAGS: ReadonlySet<string> = new Set(TAGS);
 const KNOWN_ATTRIBUTES: ReadonlySet<string> = new Set(ATTRIBUTES);
 const PREFIXED = /^(?:aria|data|hx)-[a-z0-9]+(?:-[a-z0-9]+)*$/;
 /** hx-on runs script and hx-vals, hx-headers and the like may; plain requests and their options do not. */
-const HTMX_ALLOWED = /^hx-(?:get|trigger|swap|target|config|sync|select)$/;
+const HTMX_ALLOWED = /^hx-(?:get|trigger|swap|target|config|sync|select|morph-skip)$/;
 const URL_ATTRIBUTES: ReadonlySet<string> = new Set(["href", "src", "hx-get", "action"]);
 /** A fragment, a query or an absolute path of this site: no scheme, no "//host", no "/\host". */
 const OWN_URL = /^(?:#|\?|\/(?![/\\]))[^\s\\]*$/;

@@ -3,7 +3,7 @@
 import type { Banner, DashboardModel } from "../src/dashboard/model.ts";
 import { Logo, Shape, Warning } from "./icons.tsx";
 import { h, type Raw } from "./jsx.ts";
-import { Baseline, Detector, Health, Kpis, Rate } from "./panels.tsx";
+import { Baseline, Detector, Health, Kpis, Rate, RateChart } from "./panels.tsx";
 import { Audit, Bans, Sources } from "./tables.tsx";
 
 /** Where the page finds its own files; the names carry a hash of the content. */
@@ -25,8 +25,16 @@ const HTMX_CONFIG = JSON.stringify({
   history: false,
 });
 
-/** `signOut` is the token of the sign-out form; null where there is no login. */
-export function renderPage(model: DashboardModel, assets: AssetUrls, signOut: string | null = null): string {
+/**
+ * `query` is what the address asked for, so that the polls ask for the same ("" or "?range=24h"); `signOut` the token
+ * of the sign-out form, null where there is no login.
+ */
+export function renderPage(
+  model: DashboardModel,
+  assets: AssetUrls,
+  query = "",
+  signOut: string | null = null,
+): string {
   const page = (
     <html lang="en">
       <head>
@@ -52,13 +60,13 @@ export function renderPage(model: DashboardModel, assets: AssetUrls, signOut: st
         <div class="banner warn stale" id="stale" role="status" hidden={true} />
         <div
           id="live"
-          hx-get="/fragment"
+          hx-get={`/fragment${query}`}
           hx-trigger="every 3s, refresh"
           hx-swap="innerMorph"
           hx-config="timeout:2000"
           hx-sync="this:drop"
         >
-          <Live model={model} canSignOut={signOut !== null} />
+          <Live model={model} canSignOut={signOut !== null} isPoll={false} />
         </div>
       </body>
     </html>
@@ -67,7 +75,12 @@ export function renderPage(model: DashboardModel, assets: AssetUrls, signOut: st
 }
 
 export function renderLive(model: DashboardModel, canSignOut = false): string {
-  return String(<Live model={model} canSignOut={canSignOut} />);
+  return String(<Live model={model} canSignOut={canSignOut} isPoll={true} />);
+}
+
+/** The chart of the past alone: it changes once a minute, and is asked for so. */
+export function renderPast(rate: Pick<DashboardModel["rate"], "chart" | "empty">): string {
+  return String(<RateChart rate={rate} />);
 }
 
 interface LiveProps {
@@ -75,7 +88,7 @@ interface LiveProps {
   readonly canSignOut: boolean;
 }
 
-function Live({ model, canSignOut }: LiveProps): Raw {
+function Live({ model, canSignOut, isPoll }: LiveProps & { readonly isPoll: boolean }): Raw {
   return (
     <div id="page">
       <Top model={model} canSignOut={canSignOut} />
@@ -89,7 +102,7 @@ function Live({ model, canSignOut }: LiveProps): Raw {
       <main id="main">
         <h1 class="vh">Overview</h1>
         <Kpis kpis={model.kpis} />
-        <Rate rate={model.rate} />
+        <Rate rate={model.rate} isPoll={isPoll} />
         <Detector panel={model.detector} />
         <Sources panel={model.sources} />
         <Bans panel={model.bans} />

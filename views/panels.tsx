@@ -27,11 +27,48 @@ export function Kpis({ kpis }: { kpis: readonly Kpi[] }): Raw {
   );
 }
 
-export function Rate({ rate }: { rate: DashboardModel["rate"] }): Raw {
+/** `isPoll`: what a poll need not carry is left empty; the page keeps what it has (hx-morph-skip). */
+export function Rate({ rate, isPoll }: { rate: DashboardModel["rate"]; isPoll: boolean }): Raw {
   return (
-    <Panel id="rate" title="Requests per second" class="c8" legend={<RateLegend />} end={rate.span}>
-      {rate.chart ? <RateFigure chart={rate.chart} /> : <EmptyNote empty={rate.empty} />}
+    <Panel
+      id="rate"
+      title="Requests per second"
+      class="c8"
+      meta={rate.meta}
+      legend={<RateLegend isPast={rate.pastQuery !== null} />}
+      end={<Ranges ranges={isPoll ? [] : rate.ranges} />}
+    >
+      {rate.pastQuery === null ? (
+        <RateChart rate={rate} />
+      ) : (
+        <div
+          id="past"
+          hx-morph-skip="true"
+          hx-get={`/fragment/past${rate.pastQuery}`}
+          hx-trigger="every 60s, refresh"
+          hx-swap="innerHTML"
+          hx-config="timeout:2000"
+        >
+          {isPoll ? null : <RateChart rate={rate} />}
+        </div>
+      )}
     </Panel>
+  );
+}
+
+export function RateChart({ rate }: { rate: Pick<DashboardModel["rate"], "chart" | "empty"> }): Raw {
+  return rate.chart ? <RateFigure chart={rate.chart} /> : <EmptyNote empty={rate.empty} />;
+}
+
+function Ranges({ ranges }: { ranges: DashboardModel["rate"]["ranges"] }): Raw {
+  return (
+    <nav class="seg" id="ranges" aria-label="How far back" hx-morph-skip="true">
+      {ranges.map(({ text, href, isCurrent }) => (
+        <a href={href} aria-current={isCurrent ? "true" : undefined}>
+          {text}
+        </a>
+      ))}
+    </nav>
   );
 }
 

@@ -110,7 +110,8 @@ class Daemon {
     // The kernel holds what the ledger says before anybody can ask, and before a line is read.
     await restoreBans(ground, { memory, audit, enforcement });
     await startControl(ground, enforcement, status);
-    const login = await startPage(ground, status);
+    const history = memory.history.bind(memory);
+    const login = await startPage(ground, { status, history });
     // From here on time moves: by the log, by the clock where it is silent.
     const reading = new Reading(ground, memory, enforcement.effects.submit);
     await reading.start();

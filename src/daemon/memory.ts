@@ -20,6 +20,7 @@ import { Refill } from "../refill.ts";
 import { Marks } from "../state/marks.ts";
 import type { Place, RememberedBan } from "../state/snapshot.ts";
 import { type Changes, openStore, type Remembered, type Store, type StoreStatus } from "../state/store.ts";
+import type { HistorySpan } from "../status.ts";
 
 /** What is remembered of, and where. */
 export interface MemoryParts {
@@ -134,6 +135,11 @@ export class Memory {
 
   status(): StoreStatus {
     return this.#store.status();
+  }
+
+  /** See Store.spans. */
+  history(from: number, to: number, stepMs: number): HistorySpan[] {
+    return this.#store.spans(from, to, stepMs);
   }
 
   /** Where in the log to begin, or undefined when nothing is remembered. Decides how much of it is read again. */

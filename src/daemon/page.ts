@@ -2,12 +2,14 @@
 import { readPasswordFile } from "../config/password-file.ts";
 import { parseListen } from "../config/schema.ts";
 import { Login } from "../dashboard/login.ts";
-import { createDashboard } from "../dashboard/server.ts";
-import type { SystemStatus } from "../status.ts";
+import { createDashboard, type DashboardOptions } from "../dashboard/server.ts";
 import type { Ground } from "./ground.ts";
 
 /** Serves the dashboard where it is enabled. The login is null when none was asked for. */
-export async function startPage(ground: Ground, status: () => SystemStatus): Promise<Login | null> {
+export async function startPage(
+  ground: Ground,
+  figures: Pick<DashboardOptions, "status" | "history">,
+): Promise<Login | null> {
   const { settings, clock, lifecycle, log } = ground;
   const { enabled, listen, allowed_hosts, trusted_proxies, password_file } = settings.config.dashboard;
   if (!enabled) return null;
@@ -17,7 +19,7 @@ export async function startPage(ground: Ground, status: () => SystemStatus): Pro
     throw new Error(`dashboard.password_file ${password.from} ${password.message} (${password.hint})`);
   const login = password.kind === "hash" ? new Login({ hash: password.hash, clock, log }) : null;
   const dashboard = createDashboard({
-    status,
+    ...figures,
     listen: parseListen(listen)!,
     allowedHosts: allowed_hosts,
     trustedProxies: trusted_proxies,

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Outcome } from "../decision.ts";
-import type { HistoryPoint } from "../status.ts";
-import { baselineChart, hourChart, rateChart } from "./chart.ts";
-import { banStatus, globalVerdict, makeHistory, NOW, normal } from "./fixture.ts";
+import type { HistoryPoint, HistorySpan } from "../status.ts";
+import { baselineChart, hourChart, pastChart, rateChart } from "./chart.ts";
+import { banStatus, globalVerdict, makeHistory, makeSpans, NOW, normal } from "./fixture.ts";
 import { MAX_POINTS, niceScale, spark, thin } from "./geometry.ts";
+import { RANGES, type Range } from "./range.ts";
 import { createZone } from "./zone.ts";
 
 const utc = createZone("UTC");
@@ -88,7 +89,7 @@ describe("rateChart", () => {
   });
 
   test("two points span the width from their times", () => {
-    const chart = rateChart([point(NOW - 120_000, 0), point(NOW, 3)], [], utc)!;
+    const chart = rateChart([point(NOW - 60_000, 0), point(NOW, 3)], [], utc)!;
     expect(corners(chart.observed)).toEqual([
       [0, 100],
       [1000, 0],
@@ -103,7 +104,7 @@ describe("rateChart", () => {
     )!;
     expect(new Set(corners(chart.observed).map(([, y]) => y))).toEqual(new Set([100]));
     expect(chart.trigger).not.toContain("NaN");
-    expect(chart.triggerLabel.text).toBe("trigger 2.5");
+    expect(chart.triggerLabel?.text).toBe("trigger 2.5");
   });
 
   test("the curve goes through every point and does not drift over relative steps", () => {
@@ -144,6 +145,106 @@ describe("rateChart", () => {
   test("numbers that are none, and endless ones, still give a drawable chart", () => {
     const history = [point(NOW - 60_000, Number.NaN), point(NOW, 4, { trigger: Number.POSITIVE_INFINITY })];
     expect(JSON.stringify(rateChart(history, [], utc))).not.toMatch(/NaN"|MNaN|l-?NaN|vNaN|hNaN/);
+  });
+});
+
+describe("a time that nobody looked at", () => {
+  test("is left empty between the runs of every curve, not drawn as zero nor bridged", () => {
+    const history = [point(NOW - 1000_000, 1), point(NOW - 910_000, 1), point(NOW - 90_000, 2), point(NOW, 2)];
+    const chart = rateChart(history, [], utc)!;
+    for (const path of [chart.observed, chart.trigger, chart.mean]) {
+      expect(path.match(/M/g)).toHaveLength(2);
+      expect(corners(path).filter(([x]) => x > 90 && x < 910)).toEqual([]);
+    }
+    expect(chart.area.match(/Z/g)).toHaveLength(2);
+    expect(chart.below).toBe("M0 16.7h90V100H0ZM910 16.7h90V100H910Z");
+    expect(baselineChart(history, utc)!.mean.match(/M/g)).toHaveLength(2);
+  });
+
+  test("ends where the points are 90 s apart; one alone in its run is a dash", () => {
+    const runs = (gapMs: number) =>
+      rateChart([point(NOW - gapMs - 10_000, 1), point(NOW - gapMs, 1), point(NOW, 1)], [], utc)!.observed;
+    expect(runs(90_000).match(/M/g)).toHaveLength(1);
+    expect(corners(runs(90_001)).slice(-2)).toEqual([
+      [992, 66.7],
+      [1000, 66.7],
+    ]);
+  });
+});
+
+describe("the chart of the past", () => {
+  const [, day, week, month] = RANGES as [Range, Range, Range, Range];
+  const draw = (range: Range, spans: readonly HistorySpan[], outcomes: readonly Outcome[] = [], zone = utc) =>
+    pastChart(spans, { range, to: NOW }, outcomes, zone)!;
+  const span = (agoMs: number, rate: number, peak: number): HistorySpan => ({
+    ...{ at: NOW - agoMs, rate, peak, errorRate: 0 },
+    ...{ mean: 1, stddev: 0.5, trigger: 2.5 },
+  });
+  const past = (range: Range) => makeSpans(NOW - range.spanMs, NOW, range.stepMs);
+
+  test.each(RANGES.slice(1))("$name has at most 360 points, and a span that ends it", ({ spanMs, stepMs }) => {
+    expect(spanMs / stepMs).toBeLessThanOrEqual(360);
+    expect(past({ spanMs, stepMs } as Range).at(-1)!.at).toBe(NOW);
+  });
+
+  test("the curve is the mean, a second one the busiest minute, which fills the area and turns red", () => {
+    const chart = draw(day, [span(300_000, 1, 2), span(0, 1, 4)]);
+    expect(corners(chart.observed)).toEqual([
+      [997, 75],
+      [1000, 75],
+    ]);
+    expect(corners(chart.peak)).toEqual([
+      [997, 50],
+      [1000, 0],
+    ]);
+    expect(chart.area).toStartWith(chart.peak);
+  });
+
+  test("its frame is the whole range, however little is known of it", () => {
+    const chart = draw(week, [span(0, 1, 1)]);
+    expect(corners(chart.observed)[0]).toEqual([992, 66.7]);
+    expect(chart.x.map(({ text }) => text)).toEqual([
+      "14 Nov",
+      "15 Nov",
+      "16 Nov",
+      "17 Nov",
+      "18 Nov",
+      "19 Nov",
+      "20 Nov",
+    ]);
+  });
+
+  test("days stand at midnight of the page's zone, hours four apart", () => {
+    const berlin = createZone("Europe/Berlin");
+    const last = draw(week, past(week), [], berlin).x.at(-1)!;
+    expect(last).toEqual({ at: "88.41%", text: "20 Nov", anchor: "middle", minor: false });
+    expect(draw(month, past(month)).x.map(({ text }) => text)).toEqual([
+      ...["26 Oct", "31 Oct", "5 Nov", "10 Nov", "15 Nov", "20 Nov"],
+    ]);
+    expect(draw(day, past(day)).x.map(({ text }) => text)).toEqual([
+      ...["18:28", "22:28", "02:28", "06:28", "10:28", "14:28", "18:28"],
+    ]);
+  });
+
+  test("a gap is one, also in words", () => {
+    const chart = draw(day, [span(7_200_000, 1, 2), span(6_900_000, 1, 9), span(300_000, 1, 2), span(0, 1, 2)]);
+    expect(chart.observed.match(/M/g)).toHaveLength(2);
+    expect(chart.summary).toBe(
+      "The last 24 h: mean 1.0 requests per second, busiest minute 9.0 around 20 Nov 16:30:34; trigger now 2.5. One gap without any log, 1 h 45 min in all.",
+    );
+    expect(draw(month, past(month)).summary).toEndWith(" One gap without any log, 3 d in all.");
+  });
+
+  test("bans and alerts stand at their time", () => {
+    const { ban } = banStatus("203.0.113.47", { banCount: 1, sinceMs: 43_200_000, lengthMs: "permanent" });
+    const outcome: Outcome = { decision: { kind: "ban", at: ban.since, ban }, result: "done", at: ban.since };
+    expect(draw(day, past(day), [outcome]).markers).toMatchObject([{ kind: "ban", x: "50%" }]);
+  });
+
+  test("nothing known, nothing drawn; numbers that are none still give a drawable chart", () => {
+    expect(pastChart([], { range: day, to: NOW }, [], utc)).toBeNull();
+    const { summary: _, ...drawn } = draw(day, [span(300_000, Number.NaN, Infinity), span(0, -1, Number.NaN)]);
+    expect(JSON.stringify(drawn)).not.toMatch(/NaN|Infinity/);
   });
 });
 
@@ -204,7 +305,7 @@ describe("markers", () => {
 
 describe("baselineChart and hourChart", () => {
   test("mean and deviation are steps; the words give their range", () => {
-    const history = [point(NOW - 120_000, 1, { mean: 2 }), point(NOW, 1, { mean: 4, stddev: 1 })];
+    const history = [point(NOW - 60_000, 1, { mean: 2 }), point(NOW, 1, { mean: 4, stddev: 1 })];
     const chart = baselineChart(history, utc)!;
     expect(corners(chart.mean)).toEqual([
       [0, 50],
@@ -213,7 +314,7 @@ describe("baselineChart and hourChart", () => {
       [1000, 0],
     ]);
     expect(chart.summary).toBe(
-      "Mean now 4.00, between 2.00 and 4.00 since 18:26; standard deviation now 1.00 requests per second.",
+      "Mean now 4.00, between 2.00 and 4.00 since 18:27; standard deviation now 1.00 requests per second.",
     );
     expect(baselineChart([], utc)).toBeNull();
   });

@@ -2,11 +2,14 @@
  * Charts as ready SVG attribute values. Each has two layers: curves in a stretched viewBox (geometry.ts), and
  * labels and markers placed in percent so that text never stretches. [pure]
  */
+import type { EpochMs } from "../accesslog/record.ts";
 import type { BaselineSnapshot, Outcome } from "../decision.ts";
-import type { HistoryPoint } from "../status.ts";
+import type { HistoryPoint, HistorySpan } from "../status.ts";
+import { spanText } from "../wording.ts";
 import {
   bandPath,
   curve,
+  dayTicks,
   type Frame,
   frameOf,
   HEIGHT,
@@ -14,6 +17,9 @@ import {
   MAX_POINTS,
   niceScale,
   percent,
+  rightEnd,
+  runsOf,
+  type Scale,
   steps,
   type Tick,
   thin,
@@ -23,10 +29,13 @@ import {
   y,
 } from "./geometry.ts";
 import { type Marker, markersOf, type Surge, surgeSpans } from "./markers.ts";
+import type { Range } from "./range.ts";
 import type { Zone } from "./zone.ts";
 
 export interface RateChart {
   readonly observed: string;
+  /** The busiest minute of each point; "" where a point is shorter than that. */
+  readonly peak: string;
   readonly area: string;
   /** Everything above the trigger, and everything below it: clip paths for the red and the plain part. */
   readonly above: string;
@@ -34,7 +43,8 @@ export interface RateChart {
   readonly band: string;
   readonly mean: string;
   readonly trigger: string;
-  readonly triggerLabel: { readonly y: string; readonly text: string };
+  /** Null over days: the trigger rises and falls with the hours, so no one figure is it. */
+  readonly triggerLabel: { readonly y: string; readonly text: string } | null;
   /** Times at which the whole site was anomalous. */
   readonly surges: readonly Surge[];
   readonly markers: readonly Marker[];
@@ -67,6 +77,9 @@ export interface HourBar {
   readonly title: string;
 }
 
+/** Points of the last half hour further apart than this have a time between them that nobody looked at. */
+const LIVE_GAP_MS = 90_000;
+
 /** The observed rate against what was learned, with what was done about it. Null while there is no history. */
 export function rateChart(
   history: readonly HistoryPoint[],
@@ -76,20 +89,12 @@ export function rateChart(
   const points = thin(history, MAX_POINTS);
   const last = points.at(-1);
   if (!last) return null;
-  const scale = niceScale(Math.max(...points.map((p) => Math.max(p.rate, p.trigger * 1.15, p.mean))));
+  const scale = rateScale(points, (p) => p.rate);
   const frame = frameOf(points, scale.top);
-  const observed = curve(points, (p) => p.rate, frame);
-  const trigger = steps(points, (p) => p.trigger, frame);
-  const start = leftEnd(points, frame);
   const peak = points.reduce((a, b) => (b.rate > a.rate ? b : a));
   return {
-    observed,
-    area: `${observed}L${WIDTH} ${HEIGHT}H${start}Z`,
-    above: `${trigger}V0H${start}Z`,
-    below: `${trigger}V${HEIGHT}H${start}Z`,
-    band: bandPath(points, frame),
-    mean: steps(points, (p) => p.mean, frame),
-    trigger,
+    ...rateCurves(runsOf(points, LIVE_GAP_MS), (p) => p.rate, frame),
+    peak: "",
     triggerLabel: { y: percent(y(last.trigger, frame), HEIGHT), text: `trigger ${last.trigger.toFixed(1)}` },
     surges: surgeSpans(outcomes, frame),
     markers: markersOf(outcomes, frame),
@@ -102,6 +107,75 @@ export function rateChart(
   };
 }
 
+/** The same over days: the mean of each span, and its busiest minute, which is what may be above the trigger. */
+export function pastChart(
+  spans: readonly HistorySpan[],
+  { range, to }: { readonly range: Range; readonly to: EpochMs },
+  outcomes: readonly Outcome[],
+  zone: Zone,
+): RateChart | null {
+  const last = spans.at(-1);
+  if (!last) return null;
+  const scale = rateScale(spans, (p) => p.peak);
+  const frame: Frame = { from: to - range.spanMs, to, top: scale.top };
+  const runs = runsOf(spans, 1.5 * range.stepMs);
+  const busiest = spans.reduce((a, b) => (b.peak > a.peak ? b : a));
+  return {
+    ...rateCurves(runs, (p) => p.peak, frame),
+    peak: joined(runs, (run) => curve(run, (p) => p.peak, frame)),
+    triggerLabel: null,
+    surges: surgeSpans(outcomes, frame),
+    markers: markersOf(outcomes, frame),
+    y: valueTicks(scale),
+    x: range.tickDays === null ? timeTicks(frame, zone) : dayTicks(frame, zone, range.tickDays),
+    summary:
+      `The last ${range.text}: mean ${meanOf(spans).toFixed(1)} requests per second, ` +
+      `busiest minute ${busiest.peak.toFixed(1)} around ${zone.day(busiest.at - range.stepMs / 2).text}; ` +
+      `trigger now ${last.trigger.toFixed(1)}.${gapText(runs, range)}`,
+  };
+}
+
+type Curved = Pick<HistoryPoint, "at" | "rate" | "mean" | "stddev" | "trigger">;
+type Runs<P> = readonly (readonly P[])[];
+
+function rateScale<P extends Curved>(points: readonly P[], upper: (p: P) => number): Scale {
+  return niceScale(points.reduce((most, p) => Math.max(most, upper(p), p.trigger * 1.15, p.mean), 0));
+}
+
+/** `upper` is the edge of the area, which turns red above the trigger. */
+function rateCurves<P extends Curved>(
+  runs: Runs<P>,
+  upper: (p: P) => number,
+  frame: Frame,
+): Pick<RateChart, "observed" | "area" | "above" | "below" | "band" | "mean" | "trigger"> {
+  const start = (run: readonly P[]) => leftEnd(run, frame);
+  const trigger = (run: readonly P[]) => steps(run, (p) => p.trigger, frame);
+  return {
+    observed: joined(runs, (run) => curve(run, (p) => p.rate, frame)),
+    area: joined(runs, (run) => `${curve(run, upper, frame)}L${rightEnd(run, frame)} ${HEIGHT}H${start(run)}Z`),
+    above: joined(runs, (run) => `${trigger(run)}V0H${start(run)}Z`),
+    below: joined(runs, (run) => `${trigger(run)}V${HEIGHT}H${start(run)}Z`),
+    band: joined(runs, (run) => bandPath(run, frame)),
+    mean: joined(runs, (run) => steps(run, (p) => p.mean, frame)),
+    trigger: joined(runs, trigger),
+  };
+}
+
+function joined<P>(runs: Runs<P>, draw: (run: readonly P[]) => string): string {
+  return runs.map(draw).join("");
+}
+
+function meanOf(spans: readonly HistorySpan[]): number {
+  return spans.reduce((sum, { rate }) => sum + rate, 0) / spans.length;
+}
+
+function gapText(runs: Runs<HistorySpan>, { stepMs }: Range): string {
+  const lengths = runs.slice(1).map((run, i) => run[0]!.at - stepMs - runs[i]!.at(-1)!.at);
+  if (lengths.length === 0) return "";
+  const whole = spanText(lengths.reduce((a, b) => a + b));
+  return ` ${lengths.length === 1 ? "One gap" : `${lengths.length} gaps`} without any log, ${whole} in all.`;
+}
+
 /** Mean and standard deviation as steps: each recalculation is one. Null while there is no history. */
 export function baselineChart(history: readonly HistoryPoint[], zone: Zone): BaselineChart | null {
   const points = thin(history, MAX_POINTS);
@@ -109,10 +183,11 @@ export function baselineChart(history: readonly HistoryPoint[], zone: Zone): Bas
   if (!last) return null;
   const scale = niceScale(Math.max(...points.map((p) => Math.max(p.mean, p.stddev))));
   const frame = frameOf(points, scale.top);
+  const runs = runsOf(points, LIVE_GAP_MS);
   const means = points.map((p) => p.mean);
   return {
-    mean: steps(points, (p) => p.mean, frame),
-    stddev: steps(points, (p) => p.stddev, frame),
+    mean: joined(runs, (run) => steps(run, (p) => p.mean, frame)),
+    stddev: joined(runs, (run) => steps(run, (p) => p.stddev, frame)),
     y: valueTicks(scale),
     x: timeTicks(frame, zone),
     summary:

@@ -1,7 +1,7 @@
 /** SystemStatus values for tests and screenshots: a normal evening, and everything that can be otherwise. */
 import type { BaselineSnapshot, Evidence, GlobalVerdict, Outcome, SourceVerdict } from "../decision.ts";
 import { parseSource, type Source } from "../net/cidr.ts";
-import type { BanStatus, EngineStatus, HistoryPoint, SourceStatus, SystemStatus } from "../status.ts";
+import type { BanStatus, EngineStatus, HistoryPoint, HistorySpan, SourceStatus, SystemStatus } from "../status.ts";
 
 /** Friday, 20 November 2026, 18:28:04 UTC. */
 export const NOW = Date.UTC(2026, 10, 20, 18, 28, 4);
@@ -216,6 +216,26 @@ export function makeHistory(points = 360, stepMs = 5 * SECOND): readonly History
       from: "hour",
     };
   });
+}
+
+/**
+ * The past as the store gives it: days with quiet nights and noise, now and then a spike, and the service down for
+ * one tenth of each range. A service of `ageMs` knows nothing older.
+ */
+export function makeSpans(from: number, to: number, stepMs: number, ageMs = Number.POSITIVE_INFINITY): HistorySpan[] {
+  const random = createRandom(11);
+  const spans: HistorySpan[] = [];
+  const down = [from + 0.62 * (to - from), from + 0.72 * (to - from)] as const;
+  for (let end = (Math.floor(from / stepMs) + 1) * stepMs; end < to + stepMs; end += stepMs) {
+    const at = Math.min(end, to);
+    const daily = 1.2 + 9.4 * Math.max(0, Math.sin((((at / HOUR) % 24) - 5) * (Math.PI / 19)));
+    const rate = daily * (0.8 + 0.4 * random());
+    const peak = rate * (1.3 + random()) + (random() < 0.02 ? 30 * random() : 0);
+    const [mean, stddev] = [daily * (0.97 + 0.06 * random()), 0.5 + daily * 0.18];
+    if ((at > down[0] && at <= down[1]) || at < to - ageMs) continue;
+    spans.push({ at, rate, errorRate: rate / 50, peak, mean, stddev, trigger: Math.max(2.5, mean + 3 * stddev) });
+  }
+  return spans;
 }
 
 /** A day with a quiet night, a working morning and a busy evening; two hours are not learned yet. */
@@ -537,5 +557,48 @@ export const storm: SystemStatus = (() => {
   return {
     ...withEngine({ state: "paused", bans: many, breaker: { open: true, bansInMinute: 150, limit: 100 } }),
     outcomes: told.reverse(),
+  };
+})();
+
+/** The longest of everything: addresses written in full, paths and agents without a break, a ban that leaks. */
+export const wide: SystemStatus = (() => {
+  const whole = "2001:db8:1234:5678:9abc:def0:1234:5678";
+  const endless = `/${"remote.php/dav/files/".repeat(40)}${"x".repeat(400)}`;
+  const shape = { banCount: 3, sinceMs: DAY, lengthMs: "permanent" } as const;
+  const evidence = {
+    topPaths: [{ path: endless, count: 9 }],
+    userAgent: "x".repeat(500),
+    tightenedBy: "error-surge",
+  } as const;
+  const banned = [
+    banStatus(whole, { ...shape, leakedRequests: 38_112, cause: evidence }),
+    banStatus("2001:db8:1234:5679:9abc:def0:1234:5678", { ...shape, enforcement: "failed", cause: evidence }),
+    banStatus("255.255.255.0/24", {
+      ...shape,
+      banCount: 12,
+      lengthMs: 14 * DAY,
+      cause: { by: "x".repeat(80), note: endless },
+    }),
+  ];
+  return {
+    ...withEngine({
+      bans: banned,
+      sources: {
+        ...engine.sources,
+        top: [
+          sourceStatus(whole, {
+            requests: 60_000,
+            errors: 60_000,
+            topPath: endless,
+            tightened: true,
+            state: "watching",
+          }),
+        ],
+      },
+    }),
+    hostname: "a-name-that-nobody-would-give-a-host.of-a-department.cloud.example.org",
+    auditPath: `/var/log/${"deep/".repeat(30)}audit.log`,
+    firewall: { ...normal.firewall, droppedBySource: { [whole]: 254_000_000 } },
+    outcomes: banned.map(({ ban: one }) => done({ kind: "ban", at: one.since, ban: one })),
   };
 })();

@@ -128,5 +128,9 @@ test("a zone shifts the words and leaves the machine time in UTC", () => {
   expect(berlin.minute(at)).toBe("00:05");
   expect(berlin.day(at).text).toBe("21 Nov 00:05:09");
   expect(createZone("UTC").stamp(at).text).toBe("23:05:09");
+  expect([berlin.date(at), berlin.midnight(at)]).toEqual(["21 Nov", Date.UTC(2026, 10, 20, 23)]);
+  // Clocks went back, and forward, at 01:00 UTC: those days have 25 and 23 hours.
+  expect(berlin.midnight(Date.UTC(2026, 9, 25, 20, 0, 0, 7))).toBe(Date.UTC(2026, 9, 24, 22));
+  expect(berlin.midnight(Date.UTC(2026, 2, 29, 20))).toBe(Date.UTC(2026, 2, 28, 23));
   expect(() => createZone("Mars/Olympus")).toThrow(RangeError);
 });

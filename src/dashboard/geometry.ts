@@ -12,6 +12,8 @@ export const MAX_POINTS = 200;
 const SPARK_POINTS = 33;
 export const WIDTH = 1000;
 export const HEIGHT = 100;
+/** How long a single point is drawn. */
+const DASH = 8;
 /** A history shorter than this is drawn at the right end of a minute, not stretched over the whole width. */
 const SHORTEST_MS = 60_000;
 
@@ -63,7 +65,7 @@ export function niceScale(max: number): Scale {
   return { top: wanted, step: wanted / 5 };
 }
 
-export function frameOf(points: readonly { readonly at: EpochMs }[], top: number): Frame {
+export function frameOf(points: readonly Moment[], top: number): Frame {
   const to = points.at(-1)!.at;
   return { from: Math.min(points[0]!.at, to - SHORTEST_MS), to, top };
 }
@@ -90,34 +92,45 @@ export function percent(n: number, whole: number): string {
   return `${round((100 * n) / whole, 2)}%`;
 }
 
+/** Half a day before midnight is in the day before, also when clocks change. */
+const HALF_DAY_MS = 43_200_000;
+
 type Corner = readonly [x: number, y: number];
 
+/** A moment of a chart. */
+type Moment = Pick<HistoryPoint, "at">;
+
+/** Runs of points no further apart than `gapMs`: between two runs nobody looked, so nothing is drawn there. */
+export function runsOf<P extends Moment>(points: readonly P[], gapMs: number): readonly (readonly P[])[] {
+  const runs: P[][] = [];
+  let before = Number.NEGATIVE_INFINITY;
+  for (const point of points) {
+    if (point.at - before > gapMs) runs.push([]);
+    runs.at(-1)!.push(point);
+    before = point.at;
+  }
+  return runs;
+}
+
 /** A line through every point; a single point becomes a short dash, because a dot would be invisible. */
-export function curve(points: readonly HistoryPoint[], value: (p: HistoryPoint) => number, frame: Frame): string {
+export function curve<P extends Moment>(points: readonly P[], value: (p: P) => number, frame: Frame): string {
   const corners = points.map((p): Corner => [x(p.at, frame), y(value(p), frame)]);
-  return polyline(
-    corners.length === 1
-      ? [
-          [leftEnd(points, frame), corners[0]![1]],
-          [WIDTH, corners[0]![1]],
-        ]
-      : corners,
-  );
+  return polyline(corners.length === 1 ? [[leftEnd(points, frame), corners[0]![1]], corners[0]!] : corners);
 }
 
 /** A staircase: a value holds until the point where it changes. */
-export function steps(points: readonly HistoryPoint[], value: (p: HistoryPoint) => number, frame: Frame): string {
+export function steps<P extends Moment>(points: readonly P[], value: (p: P) => number, frame: Frame): string {
   return polyline(stairs(points, value, frame));
 }
 
 /** Mean ± 3 standard deviations, closed: along the upper edge and back along the lower one. */
-export function bandPath(points: readonly HistoryPoint[], frame: Frame): string {
+export function bandPath(points: readonly Pick<HistoryPoint, "at" | "mean" | "stddev">[], frame: Frame): string {
   const upper = stairs(points, (p) => p.mean + 3 * p.stddev, frame);
   const lower = stairs(points, (p) => p.mean - 3 * p.stddev, frame);
   return `${polyline([...upper, ...lower.reverse()])}Z`;
 }
 
-function stairs(points: readonly HistoryPoint[], value: (p: HistoryPoint) => number, frame: Frame): Corner[] {
+function stairs<P extends Moment>(points: readonly P[], value: (p: P) => number, frame: Frame): Corner[] {
   let level = y(value(points[0]!), frame);
   const corners: Corner[] = [[leftEnd(points, frame), level]];
   for (const point of points) {
@@ -125,12 +138,18 @@ function stairs(points: readonly HistoryPoint[], value: (p: HistoryPoint) => num
     if (next !== level) corners.push([x(point.at, frame), level], [x(point.at, frame), next]);
     level = next;
   }
-  return [...corners, [WIDTH, level]];
+  return [...corners, [rightEnd(points, frame), level]];
 }
 
-/** Where the curves begin. */
-export function leftEnd(points: readonly { readonly at: EpochMs }[], frame: Frame): number {
-  return points.length === 1 ? WIDTH - 8 : x(points[0]!.at, frame);
+/** Where the curves of a run begin. */
+export function leftEnd(points: readonly Moment[], frame: Frame): number {
+  const first = x(points[0]!.at, frame);
+  return points.length === 1 ? Math.max(0, first - DASH) : first;
+}
+
+/** Where they end. */
+export function rightEnd(points: readonly Moment[], frame: Frame): number {
+  return x(points.at(-1)!.at, frame);
 }
 
 /**
@@ -169,6 +188,19 @@ export function timeTicks(frame: Frame, zone: Zone): Tick[] {
     anchor: i === 0 ? "start" : i === 6 ? "end" : "middle",
     minor: i % 2 === 1,
   }));
+}
+
+/** The midnights of the page's zone, every `days` days back from the last one. */
+export function dayTicks(frame: Frame, zone: Zone, days: number): Tick[] {
+  const ticks: Tick[] = [];
+  let midnight = zone.midnight(frame.to);
+  for (let i = 0; midnight >= frame.from; midnight = zone.midnight(midnight - HALF_DAY_MS), i++) {
+    if (i % days !== 0) continue;
+    const at = (100 * (midnight - frame.from)) / (frame.to - frame.from);
+    const anchor = at < 4 ? "start" : at > 96 ? "end" : "middle";
+    ticks.unshift({ at: percent(at, 100), text: zone.date(midnight), anchor, minor: (i / days) % 2 === 1 });
+  }
+  return ticks;
 }
 
 export interface Spark {

@@ -109,7 +109,13 @@ describe("who is not signed in", () => {
     const visitor = visit(create());
     const page = await visitor.get("/");
     expect([page.status, page.headers.get("location"), await page.text()]).toEqual([303, "/login", ""]);
-    for (const path of ["/fragment", "/fragment?x=1", "/api/v1/status"]) {
+    for (const path of [
+      "/fragment",
+      "/fragment?x=1",
+      "/fragment/past?range=24h",
+      "/api/v1/status",
+      "/api/v1/history",
+    ]) {
       const response = await visitor.get(path);
       expect([path, response.status]).toEqual([path, 401]);
       expect(await response.text()).not.toMatch(/req\/s|203\.0\.113|shop/);

@@ -12,6 +12,8 @@ import { type DetectorPanel, detectorPanel } from "./detector-panel.ts";
 import { plural } from "./format.ts";
 import { type HealthPanel, healthPanel } from "./health-panel.ts";
 import { type Kpi, kpis } from "./kpis.ts";
+import type { Past } from "./past.ts";
+import { LIVE, queryOf, RANGES } from "./range.ts";
 import { type SourcesPanel, sourcesPanel } from "./sources-panel.ts";
 import { createZone, type Stamp, type Zone } from "./zone.ts";
 
@@ -50,7 +52,7 @@ export interface DashboardModel {
   /** For screen readers: changes only when the state or the number of bans does. */
   readonly announcement: string;
   readonly kpis: readonly Kpi[];
-  readonly rate: { readonly span: string; readonly chart: RateChart | null; readonly empty: Empty };
+  readonly rate: RatePanel;
   readonly detector: DetectorPanel;
   readonly sources: SourcesPanel;
   readonly bans: BansPanel;
@@ -61,10 +63,21 @@ export interface DashboardModel {
   readonly footer: readonly string[];
 }
 
-const localZone = createZone();
+export interface RatePanel {
+  readonly ranges: readonly { readonly text: string; readonly href: string; readonly isCurrent: boolean }[];
+  /** What to ask the past with ("?range=24h"); null for the last half hour, which comes with each poll. */
+  readonly pastQuery: string | null;
+  /** Set while less is known than the range holds. */
+  readonly meta: string;
+  readonly chart: RateChart | null;
+  readonly empty: Empty;
+}
 
-/** The whole page as data. `zone` is the server's own unless a test says otherwise. */
-export function dashboardModel(status: SystemStatus, zone: Zone = localZone): DashboardModel {
+/** The server's own. */
+export const localZone = createZone();
+
+/** The whole page as data, with the last half hour in its chart, or a `past` that was chosen. */
+export function dashboardModel(status: SystemStatus, zone: Zone = localZone, past: Past | null = null): DashboardModel {
   const { engine } = status;
   const condition = conditionOf(status);
   const bans = engine.bans.length;
@@ -78,11 +91,7 @@ export function dashboardModel(status: SystemStatus, zone: Zone = localZone): Da
     banCount: bans,
     announcement: `${condition.pill.text}. ${bans === 0 ? "No active bans" : plural(bans, "active ban")}.`,
     kpis: kpis(status),
-    rate: {
-      span: historySpan(engine.history),
-      chart: rateChart(engine.history, status.outcomes, zone),
-      empty: { lead: "No history yet", rest: "The curve begins with the first seconds of log." },
-    },
+    rate: ratePanel(status, zone, past),
     detector: detectorPanel(status, condition.sentence),
     sources: sourcesPanel(status, zone),
     bans: bansPanel(status, zone),
@@ -102,9 +111,28 @@ export function dashboardModel(status: SystemStatus, zone: Zone = localZone): Da
   };
 }
 
-function historySpan(history: SystemStatus["engine"]["history"]): string {
+function ratePanel({ engine, outcomes }: SystemStatus, zone: Zone, past: Past | null): RatePanel {
+  const current = past?.range ?? LIVE;
+  const ranges = RANGES.map((range) => ({
+    text: range.text,
+    href: `/${queryOf(range)}#rate`,
+    isCurrent: range === current,
+  }));
+  if (past !== null) {
+    const empty = { lead: "Nothing of that time yet", rest: "A minute of log makes the first point." };
+    const meta = past.begins === null ? "" : `since ${zone.day(past.begins).text.slice(0, -3)}`;
+    return { ranges, pastQuery: queryOf(current), meta, chart: past.chart, empty };
+  }
+  const empty = { lead: "No history yet", rest: "The curve begins with the first seconds of log." };
+  const chart = rateChart(engine.history, outcomes, zone);
+  return { ranges, pastQuery: null, meta: historyText(engine.history), chart, empty };
+}
+
+/** How much there is of the last half hour, while it is less. */
+function historyText(history: SystemStatus["engine"]["history"]): string {
   const [first, last] = [history[0], history.at(-1)];
   const span = first && last ? last.at - first.at : 0;
   // Whole minutes, once there are some: the seconds would only flicker.
-  return span > 0 ? `last ${spanText(span < 120_000 ? span : Math.round(span / 60_000) * 60_000)}` : "";
+  const shown = span < 120_000 ? span : Math.round(span / 60_000) * 60_000;
+  return span > 0 && shown < LIVE.spanMs ? `last ${spanText(shown)}` : "";
 }

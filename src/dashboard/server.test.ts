@@ -2,7 +2,8 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { gunzipSync } from "node:zlib";
 import { ManualClock } from "../clock.ts";
 import type { SystemStatus } from "../status.ts";
-import { hostile, normal, notBlocking, storm } from "./fixture.ts";
+import { hostile, makeSpans, NOW, normal, notBlocking, storm } from "./fixture.ts";
+import { RANGES } from "./range.ts";
 import { createDashboard, type Dashboard, type DashboardOptions } from "./server.ts";
 
 const running: Dashboard[] = [];
@@ -29,7 +30,9 @@ describe("routes", () => {
   const rows: readonly [string, number, string][] = [
     ["/", 200, "text/html; charset=utf-8"],
     ["/fragment", 200, "text/html; charset=utf-8"],
+    ["/fragment/past", 200, "text/html; charset=utf-8"],
     ["/api/v1/status", 200, "application/json; charset=utf-8"],
+    ["/api/v1/history", 200, "application/json; charset=utf-8"],
     ["/healthz", 200, "text/plain; charset=utf-8"],
     ["/readyz", 200, "text/plain; charset=utf-8"],
     ["/assets/app.css", 200, "text/css; charset=utf-8"],
@@ -71,6 +74,81 @@ describe("routes", () => {
     expect(await response.text()).toBe(
       "firewall: ban 203.0.113.112: ipset exited 1: Operation not permitted (is the service granted CAP_NET_ADMIN?)\n",
     );
+  });
+});
+
+describe("the past", () => {
+  const past = (part: Partial<DashboardOptions> = {}) =>
+    create({ clock: new ManualClock(NOW), history: makeSpans, ...part });
+  const text = async (dashboard: Dashboard, path: string) => (await get(dashboard, path)).text();
+
+  test.each(["24h", "7d", "30d"])("?range=%s: its links, its polls and its chart", async (name) => {
+    const page = await text(past(), `/?range=${name}`);
+    expect(page).toContain(`hx-get="/fragment?range=${name}"`);
+    expect(page).toContain(`hx-get="/fragment/past?range=${name}"`);
+    expect(page).toMatch(new RegExp(`<a href="/\\?range=${name}#rate" aria-current="true">`));
+    const [, drawn] = /<path class="peak" d="([^"]+)"/.exec(page)!;
+    expect(await text(past(), `/fragment/past?range=${name}`)).toContain(drawn!);
+    // The chart changes once a minute: a poll need not carry it.
+    expect(await text(past(), `/fragment?range=${name}`)).not.toContain(drawn!);
+  });
+
+  test("without a range it is the last half hour, which each poll carries", async () => {
+    const page = await text(past(), "/");
+    expect(page).toContain('hx-get="/fragment"');
+    expect(page).toContain('<a href="/#rate" aria-current="true">30 min</a>');
+    const [, drawn] = /<path class="obs" d="([^"]+)"/.exec(page)!;
+    expect(await text(past(), "/fragment")).toContain(drawn!);
+    expect(page).not.toContain('id="past"');
+  });
+
+  test.each(["", "1y", "24H", "__proto__", "<script>alert(1)</script>", "24h%00"])(
+    "a range that is none: %j",
+    async (name) => {
+      const query = `?range=${encodeURIComponent(name)}`;
+      for (const path of ["/", "/fragment", "/fragment/past"])
+        expect([path, await text(past(), path + query)]).toEqual([path, await text(past(), path)]);
+      const response = await get(past(), `/api/v1/history${query}`);
+      expect([response.status, await response.text()]).toEqual([400, "No such range; one of 30m, 24h, 7d, 30d.\n"]);
+    },
+  );
+
+  test("the API gives the figures of each range", async () => {
+    type Body = { range: string; to: number; points: object[] };
+    const body = async (query: string) => (await (await get(past(), `/api/v1/history${query}`)).json()) as Body;
+    const to = Math.floor(NOW / 60_000) * 60_000;
+    const day = { range: "24h", from: to - 86_400_000, to, stepMs: 300_000 };
+    expect(await body("?range=24h")).toEqual({ ...day, points: makeSpans(day.from, to, day.stepMs) });
+    const live = await body("");
+    expect([live.range, live.to, live.points.length]).toEqual(["30m", NOW, normal.engine.history.length]);
+    const { from: _, ...newest } = normal.engine.history.at(-1)!;
+    expect(live.points.at(-1)).toEqual({ ...newest, peak: newest.rate });
+  });
+
+  test("nothing known yet is said; so it is where there is no store at all", async () => {
+    for (const dashboard of [past({ history: () => [] }), create()])
+      expect(await text(dashboard, "/?range=7d")).toContain("Nothing of that time yet");
+  });
+
+  test("however many look, each range is asked for once a minute", async () => {
+    const asked: number[] = [];
+    const clock = new ManualClock(NOW);
+    const dashboard = past({
+      clock,
+      history: (from, to, stepMs) => {
+        asked.push(to - from);
+        return makeSpans(from, to, stepMs);
+      },
+    });
+    for (let second = 0; second < 50; second += 3) {
+      for (const path of ["/", "/fragment", "/fragment/past", "/api/v1/history"])
+        for (const query of ["?range=24h", "?range=30d", ""]) await get(dashboard, path + query);
+      await clock.advance(3000);
+    }
+    expect(asked).toEqual([86_400_000, 30 * 86_400_000]);
+    await clock.advance(60_000);
+    await get(dashboard, "/fragment?range=24h");
+    expect(asked).toHaveLength(3);
   });
 });
 
@@ -172,11 +250,18 @@ describe("cost", () => {
   });
 
   async function weight(path: string, status = normal): Promise<number> {
-    const response = await get(create({ status: () => status }), path, { headers: { "accept-encoding": "br, gzip" } });
+    const dashboard = create({ status: () => status, history: makeSpans, clock: new ManualClock(NOW) });
+    const response = await get(dashboard, path, { headers: { "accept-encoding": "br, gzip" } });
     expect(response.headers.get("content-encoding")).toBe("gzip");
     expect(response.headers.get("vary")).toBe("accept-encoding");
     return (await response.arrayBuffer()).byteLength;
   }
+
+  test.each(RANGES.slice(1))("so it does for $name, and its chart once a minute", async ({ name }) => {
+    for (const status of [normal, hostile, storm])
+      for (const path of ["/fragment", "/fragment/past"])
+        expect(await weight(`${path}?range=${name}`, status)).toBeLessThan(8 * 1024);
+  });
 
   test("a poll weighs at most 8 KB", async () => {
     expect(await weight("/fragment")).toBeLessThan(8 * 1024);

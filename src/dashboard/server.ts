@@ -1,22 +1,25 @@
 /** The read-only dashboard over HTTP: one Elysia instance; its only input is the SystemStatus. */
 import { html } from "@elysiajs/html";
 import { Elysia } from "elysia";
-import { renderLive, renderPage } from "../../views/page.tsx";
+import type { EpochMs } from "../accesslog/record.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { parseRange, type Source } from "../net/cidr.ts";
-import type { SystemStatus } from "../status.ts";
+import type { HistorySpan, SystemStatus } from "../status.ts";
 import { createHostCheck, refusalOf } from "./access.ts";
 import { answer, HTML, seeOther, TEXT } from "./answer.ts";
-import { assetUrls, findAsset } from "./assets.ts";
+import { findAsset } from "./assets.ts";
 import { type Client, clientOf } from "./client.ts";
 import { MAX_FORM_BYTES } from "./form.ts";
-import { newCookie } from "./form-token.ts";
 import type { Login } from "./login.ts";
-import { dashboardModel } from "./model.ts";
+import { createPages, type Encoded, oncePer, type Pages, SECOND_MS } from "./pages.ts";
+import { historyBody } from "./past.ts";
+import { LIVE, RANGES, type Range, rangeOf } from "./range.ts";
 
 export interface DashboardOptions {
-  /** Called at most once a second for the page, and once for each call of the API. */
+  /** Called at most once a second for the page of a range, and once for each call of the API. */
   readonly status: () => SystemStatus;
+  /** The past in spans of `stepMs` (Store.spans); called at most once a minute for each range. */
+  readonly history?: (from: EpochMs, to: EpochMs, stepMs: number) => readonly HistorySpan[];
   /** Port 0 takes a free one; see `port`. */
   readonly listen: { readonly hostname: string; readonly port: number };
   /** Host names, besides loopback's and the listening address, that a browser may use. */
@@ -65,21 +68,19 @@ function securityHeaders(hasForms: boolean): Readonly<Record<string, string>> {
   };
 }
 
-/** Stands in the drawn page, which all viewers share, for what is each one's own. */
-const TOKEN_PLACE = newCookie();
 const FORMS = ["/login", "/logout"];
 const STOP_MS = 1000;
 
 export function createDashboard(options: DashboardOptions): Dashboard {
-  const { status, listen, log, login = null, clock = systemClock } = options;
+  const { status, history, listen, log, login = null, clock = systemClock } = options;
   const proxies = (options.trustedProxies ?? []).map((source) => parseRange(source)!);
   const isAllowedHost = createHostCheck(listen.hostname, options.allowedHosts);
-  const fresh = <T>(draw: (now: SystemStatus) => T) => oncePerSecond(clock, () => draw(status()));
-  const page = fresh((now) => renderPage(dashboardModel(now), assetUrls, login && TOKEN_PLACE));
-  const openPage = oncePerSecond(clock, () => encode(page()));
-  const ownPage = (token: string) => encode(page().replace(TOKEN_PLACE, token));
-  const fragment = fresh((now) => encode(renderLive(dashboardModel(now), login !== null)));
-  const isReady = fresh(({ health }) => !health.some(isBad));
+  const pages = new Map(
+    RANGES.map((range) => [range, createPages(range, { status, history, hasLogin: login !== null, clock })]),
+  );
+  // What is none of our ranges is nothing a page need fail for.
+  const pagesFor = (request: Request) => pages.get(rangeOf(request) ?? LIVE)!;
+  const isReady = oncePer(SECOND_MS, clock, () => !status().health.some(isBad));
   const headers = securityHeaders(login !== null);
 
   // autoDetect would serve any string that looks like markup as HTML, attacker text included.
@@ -105,9 +106,11 @@ export function createDashboard(options: DashboardOptions): Dashboard {
 
   if (login === null) {
     app
-      .get("/", ({ request }) => compressed(request, openPage(), HTML))
-      .get("/fragment", ({ request }) => compressed(request, fragment(), HTML))
+      .get("/", ({ request }) => compressed(request, pagesFor(request).open(), HTML))
+      .get("/fragment", ({ request }) => compressed(request, pagesFor(request).fragment(), HTML))
+      .get("/fragment/past", ({ request }) => compressed(request, pagesFor(request).chart(), HTML))
       .get("/api/v1/status", () => json(status()))
+      .get("/api/v1/history", ({ request }) => historyAnswer(request, pages))
       .get("/readyz", () => readiness(status()));
   } else {
     const from = (request: Request) =>
@@ -115,13 +118,21 @@ export function createDashboard(options: DashboardOptions): Dashboard {
     app
       .get("/", ({ request }) => {
         const token = login.signedIn(request, from(request));
-        return token === null ? seeOther("/login") : compressed(request, ownPage(token), HTML);
+        return token === null ? seeOther("/login") : compressed(request, pagesFor(request).own(token), HTML);
       })
       .get("/fragment", ({ request }) => {
         if (login.signedIn(request, from(request)) === null) return answer("Signed out.\n", TEXT, 401);
-        return compressed(request, fragment(), HTML);
+        return compressed(request, pagesFor(request).fragment(), HTML);
+      })
+      .get("/fragment/past", ({ request }) => {
+        if (login.signedIn(request, from(request)) === null) return answer("Signed out.\n", TEXT, 401);
+        return compressed(request, pagesFor(request).chart(), HTML);
       })
       .get("/api/v1/status", async ({ request }) => (await refuseApi(login, request, from(request))) ?? json(status()))
+      .get(
+        "/api/v1/history",
+        async ({ request }) => (await refuseApi(login, request, from(request))) ?? historyAnswer(request, pages),
+      )
       .get("/readyz", () => bareReadiness(isReady()))
       .get("/login", ({ request }) => login.page(request, from(request)))
       .post("/login", ({ request }) => login.signIn(request, from(request)), { parse: "none" })
@@ -149,28 +160,10 @@ export function createDashboard(options: DashboardOptions): Dashboard {
   };
 }
 
-interface Encoded {
-  readonly body: Uint8Array<ArrayBuffer>;
-  readonly gzip: Uint8Array<ArrayBuffer>;
-}
-
-function encode(text: string): Encoded {
-  const body = new TextEncoder().encode(text);
-  return { body, gzip: Bun.gzipSync(body, { level: 9 }) };
-}
-
-/** Draws at most once in each second of the clock, so that viewers share the cost. A failure is not kept. */
-function oncePerSecond<T>(clock: Clock, draw: () => T): () => T {
-  let second = Number.NaN;
-  let kept: T;
-  return () => {
-    const now = Math.floor(clock.now() / 1000);
-    if (now !== second) {
-      kept = draw();
-      second = now;
-    }
-    return kept;
-  };
+function historyAnswer(request: Request, pages: ReadonlyMap<Range, Pages>): Response {
+  const range = rangeOf(request);
+  if (range === null) return answer(`No such range; one of ${RANGES.map(({ name }) => name).join(", ")}.\n`, TEXT, 400);
+  return json(historyBody(pages.get(range)!.stretch()));
 }
 
 /** A script may send the password instead of a session. */

@@ -16,6 +16,10 @@ export interface Zone {
   minute(at: EpochMs): string;
   /** "21 Nov 18:28:04", for what may be older than a day. */
   day(at: EpochMs): Stamp;
+  /** "21 Nov" */
+  date(at: EpochMs): string;
+  /** When the day that holds `at` began. */
+  midnight(at: EpochMs): EpochMs;
 }
 
 /** Without a name, the zone the process runs in. An unknown name throws RangeError. */
@@ -25,11 +29,25 @@ export function createZone(name?: string): Zone {
   const second = format({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
   const minute = format({ hour: "2-digit", minute: "2-digit" });
   const day = format({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  const date = format({ day: "numeric", month: "short" });
   const iso = (at: EpochMs) => new Date(at).toISOString();
   return {
     name: second.resolvedOptions().timeZone,
     stamp: (at) => ({ text: second.format(at), iso: iso(at) }),
     minute: (at) => minute.format(at),
     day: (at) => ({ text: day.format(at).replace(",", ""), iso: iso(at) }),
+    date: (at) => date.format(at),
+    midnight: (at) => {
+      const guess = at - secondsOf(second.format(at)) * 1000 - (at % 1000);
+      // Where clocks changed since midnight, the guess is an hour off.
+      const off = secondsOf(second.format(guess));
+      return off === 0 ? guess : guess + (off > 43_200 ? 86_400 - off : -off) * 1000;
+    },
   };
+}
+
+/** "18:28:04" as seconds of the day. */
+function secondsOf(time: string): number {
+  const [h = 0, m = 0, s = 0] = time.split(":").map(Number);
+  return h * 3600 + m * 60 + s;
 }

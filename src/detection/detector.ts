@@ -331,6 +331,7 @@ export class Detector {
     this.#closeSecond(this.#second + 1, events);
     const skippedMs = (second - this.#second) * 1000;
     this.#second = second;
+    this.#site.passGap(second);
     this.#now = second * 1000;
     this.#startedAt! += skippedMs;
     this.#recalculateAt += skippedMs;

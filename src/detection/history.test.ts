@@ -25,6 +25,26 @@ test("idle seconds that were skipped lower the rate of their point", () => {
   expect(history.points().map(({ at, rate }) => [at, rate])).toEqual([[100_000, 1]]);
 });
 
+test("a stretch nobody looked at lowers no rate", () => {
+  const history = new SiteHistory();
+  for (let second = 0; second < 25; second++) history.add(second, 2, 0, baseline(), 5);
+  history.passGap(600);
+  for (let second = 600; second < 610; second++) history.add(second, 3, 0, baseline(), 5);
+  expect(history.points().map(({ at, rate }) => [at, rate])).toEqual([
+    [10_000, 2],
+    [20_000, 2],
+    [610_000, 3],
+  ]);
+});
+
+test("what is older than half an hour is not shown, however few the points", () => {
+  const history = new SiteHistory();
+  for (let second = 0; second < 100; second++) history.add(second, 2, 0, baseline(), 5);
+  history.passGap(1860);
+  for (let second = 1860; second < 1870; second++) history.add(second, 3, 0, baseline(), 5);
+  expect(history.points().map(({ at }) => at)).toEqual([80_000, 90_000, 100_000, 1_870_000]);
+});
+
 test("half an hour is kept, oldest first; the list handed out is the caller's own", () => {
   const history = new SiteHistory();
   for (let second = 0; second < 7200; second++) history.add(second, 1, 0, baseline(), 5);

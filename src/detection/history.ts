@@ -13,6 +13,8 @@ export interface SavedHistory {
 const POINT_SECONDS = 10;
 const POINTS = 180;
 
+const SHOWN_MS = POINTS * POINT_SECONDS * 1000;
+
 /** The last half hour of the site's rate beside the baseline of that time, for the chart. */
 export class SiteHistory {
   #points: HistoryPoint[] = [];
@@ -42,6 +44,12 @@ export class SiteHistory {
     this.#requests = this.#errors = 0;
   }
 
+  /** Nobody looked until `second`: the time before it belongs to no point. */
+  passGap(second: number): void {
+    this.#span = second;
+    this.#requests = this.#errors = 0;
+  }
+
   /** Plain values that `restore` takes; `whole`: every point, not only those since the last save. */
   save(whole: boolean): SavedHistory {
     const count = whole ? this.#points.length : Math.min(this.#unsaved, this.#points.length);
@@ -57,8 +65,9 @@ export class SiteHistory {
     this.#points = saved.points.slice(-POINTS);
   }
 
-  /** Oldest first. */
+  /** Oldest first. Where two are further apart than a minute or so, nobody looked. */
   points(): HistoryPoint[] {
-    return this.#points.slice();
+    const from = (this.#points.at(-1)?.at ?? 0) - SHOWN_MS;
+    return this.#points.filter(({ at }) => at > from);
   }
 }

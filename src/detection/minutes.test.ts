@@ -11,16 +11,17 @@ const counts = (minutes: Minutes) =>
   minutes.save().map(({ at, requests, errors }) => [(at - START) / 60_000, requests, errors]);
 
 describe("Minutes", () => {
-  test("adds up the seconds of each minute; idle ones leave no row", () => {
+  test("adds up the seconds of each minute; one nobody looked at has no row, an idle one has zeros", () => {
     const minutes = new Minutes();
     for (const second of [0, 30, 59]) add(minutes, second, 2, 1);
     add(minutes, 60, 7);
-    add(minutes, 100, 0);
-    add(minutes, 185, 1);
+    add(minutes, 125, 0);
+    add(minutes, 245, 1);
     expect(counts(minutes)).toEqual([
       [0, 6, 3],
       [1, 7, 0],
-      [3, 1, 0],
+      [2, 0, 0],
+      [4, 1, 0],
     ]);
   });
 

@@ -16,14 +16,13 @@ export interface Minute {
 /** Finished minutes kept until somebody saves them; more are dropped, oldest first. */
 const MOST_UNSAVED = 1500;
 
-/** Counts the site's requests by minute. Minutes without a request are left out. */
+/** Counts the site's requests by minute. A minute without a request is one with zeros; one that nobody looked at is none. */
 export class Minutes {
   #open: Minute | null = null;
   #unsaved: Minute[] = [];
 
   /** Adds a closed second. */
   add(second: number, requests: number, errors: number, baseline: BaselineSnapshot, trigger: number): void {
-    if (requests === 0) return;
     const at = Math.floor(second / 60) * 60_000;
     if (this.#open !== null && this.#open.at !== at) this.#close(this.#open);
     this.#open = {

@@ -85,16 +85,22 @@ export class Site {
   closeSecond(second: number): void {
     if (!this.#isFrozen(second * 1000))
       this.#baseline.addSecond(second, this.#secondRequests, this.#secondErrors, this.windows.table.active);
-    const baseline = this.#baseline.snapshot;
-    const trigger = this.#trigger.of(baseline);
-    this.#history.add(second, this.#secondRequests, this.#secondErrors, baseline, trigger);
-    this.#minutes.add(second, this.#secondRequests, this.#secondErrors, baseline, trigger);
+    this.#record(second, this.#secondRequests, this.#secondErrors);
     this.#secondRequests = this.#secondErrors = 0;
   }
 
   /** So many seconds from `second` on without anything in any window. */
   passIdle(second: number, seconds: number): void {
     this.#baseline.addIdle(second, seconds);
+    // For the charts the last second of each minute stands for the minute.
+    const end = second + seconds;
+    for (let next = nextMinute(second); next < end; next = nextMinute(next)) this.#record(next - 1, 0, 0);
+    this.#record(end - 1, 0, 0);
+  }
+
+  /** Nobody looked until `second`: the charts have nothing to show of that time. */
+  passGap(second: number): void {
+    this.#history.passGap(second);
   }
 
   /** A banned source must not have taught what is normal: its seconds are taken back. */
@@ -162,6 +168,13 @@ export class Site {
     this.#secondErrors = saved.secondErrors;
   }
 
+  #record(second: number, requests: number, errors: number): void {
+    const baseline = this.#baseline.snapshot;
+    const trigger = this.#trigger.of(baseline);
+    this.#history.add(second, requests, errors, baseline, trigger);
+    this.#minutes.add(second, requests, errors, baseline, trigger);
+  }
+
   get #isContract(): boolean {
     return this.settings.detection.profile === "contract";
   }
@@ -217,6 +230,11 @@ export class Site {
       topSources: top.map((slot) => ({ source: table.sourceOf(slot), count: table.columns.requests[slot]! })),
     };
   }
+}
+
+/** The first second of the minute after the one that holds `second`. */
+function nextMinute(second: number): number {
+  return (Math.floor(second / 60) + 1) * 60;
 }
 
 function baselineSettings({ baseline, detection }: SiteSettings): BaselineSettings {

@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { config, MINUTE, record, SECOND, START, visitor } from "../../test/records.ts";
+import { config, DAY, HOUR, MINUTE, record, SECOND, START, visitor } from "../../test/records.ts";
 import type { Ban } from "../decision.ts";
 import { Engine } from "../engine.ts";
 import { parseSource, type Source } from "../net/cidr.ts";
@@ -206,16 +206,42 @@ describe("what was learned", () => {
   test("minutes are kept for thirty days, points for half an hour", () => {
     const engine = learned(4000);
     store.saveCheckpoint(checkpoint(engine, true));
-    const total = store.minutes(START).reduce((sum, minute) => sum + minute.requests, 0);
-    expect(total).toBe(4 * 3999);
+    const minutes = (from: number) => store.spans(from, START + 40 * DAY, MINUTE);
+    const total = minutes(START).reduce((sum, { rate }) => sum + rate * 60, 0);
+    expect(total).toBeCloseTo(4 * 3999, 3);
     for (let day = 1; day <= 31; day++) {
       const at = START + day * 86_400_000;
       for (let i = 0; i < 3; i++) engine.observe(record({ at: at + i * SECOND }), () => {});
       store.saveCheckpoint({ ...checkpoint(engine, false), at });
     }
-    const kept = store.minutes(0);
-    expect(kept.map((minute) => minute.at).every((at) => at >= START + 86_400_000)).toBe(true);
-    expect(kept.length).toBeGreaterThanOrEqual(29);
+    const kept = minutes(0);
+    expect(kept.every(({ at }) => at > START + DAY)).toBe(true);
+    expect(kept.filter(({ rate }) => rate > 0).length).toBeGreaterThanOrEqual(29);
+  });
+
+  test("spans have the mean and the busiest minute; idle minutes count, those nobody looked at do not", () => {
+    const engine = learned(5);
+    engine.tick(START + 10 * MINUTE, () => {});
+    store.saveCheckpoint(checkpoint(engine, true));
+    const later = new Engine(config({ detection: { profile: "adaptive" } }));
+    later.recall(engine.save(true)!, START + 40 * MINUTE);
+    later.resume();
+    for (let s = 0; s < 120; s++) later.observe(record({ at: START + 40 * MINUTE + s * SECOND }), () => {});
+    store.saveCheckpoint(checkpoint(later, false));
+    expect(store.spans(START, START + HOUR, 10 * MINUTE).map(({ at, rate, peak }) => [at - START, rate, peak])).toEqual(
+      [
+        [10 * MINUTE, 20 / 600, 20 / 60],
+        [20 * MINUTE, 0, 0],
+        [50 * MINUTE, 119 / 120, 1],
+      ],
+    );
+    const [cut] = store.spans(START, START + 5 * MINUTE, 10 * MINUTE);
+    expect([cut!.at - START, cut!.rate]).toEqual([5 * MINUTE, 20 / 300]);
+    expect([cut!.mean, cut!.trigger].every((n) => n > 0)).toBe(true);
+    expect(store.spans(START + 20 * MINUTE, START + 40 * MINUTE, MINUTE)).toEqual([]);
+    expect(later.status().history.filter(({ at }) => at > START + 11 * MINUTE && at <= START + 40 * MINUTE)).toEqual(
+      [],
+    );
   });
 });
 

@@ -13,6 +13,7 @@ import type { Offence } from "../bans/ledger.ts";
 import type { Ban } from "../decision.ts";
 import type { Minute } from "../detection/minutes.ts";
 import { parseSource, type Source } from "../net/cidr.ts";
+import type { HistorySpan } from "../status.ts";
 import { distrust, markWhole, type Opened, openFile } from "./file.ts";
 import {
   type Checkpoint,
@@ -75,6 +76,7 @@ export interface Everything {
   readonly outbox: readonly OutboxItem[];
 }
 
+const MINUTE_MS = 60_000;
 const MINUTES_KEPT_MS = 30 * 86_400_000;
 const POINTS_KEPT_MS = 30 * 60_000;
 const PRUNE_EVERY_MS = 3_600_000;
@@ -182,9 +184,16 @@ export class Store {
     return isDone;
   }
 
-  /** Minutes with requests from `from` on, oldest first. Empty where the database cannot be read. */
-  minutes(from: EpochMs): Minute[] {
-    return this.#read(`SELECT * FROM minutes WHERE at >= ${Math.floor(from)} ORDER BY at`, minuteOfRow);
+  /**
+   * The minutes from `from` up to `to`, in spans of `stepMs` (whole minutes), oldest first; the last span may be cut.
+   * Spans without a minute are left out; so is everything where the database cannot be read.
+   */
+  spans(from: EpochMs, to: EpochMs, stepMs: number): HistorySpan[] {
+    const step = Math.max(MINUTE_MS, Math.floor(stepMs));
+    const sql = `SELECT at / ${step} AS span, count(*) AS minutes, sum(requests) AS requests, max(requests) AS busiest,
+      sum(errors) AS errors, avg(mean) AS mean, avg(stddev) AS stddev, avg("trigger") AS "trigger"
+      FROM minutes WHERE at >= ${Math.floor(from)} AND at < ${Math.floor(to)} GROUP BY span ORDER BY span`;
+    return this.#read(sql, (row) => spanOfRow(row, step, to));
   }
 
   /** Puts the WAL into the database and lets go of the file. */
@@ -408,6 +417,19 @@ function offenceOfRow(row: Row): Offence {
 function minuteOfRow(row: Row): Minute {
   const { at, requests, errors, mean, stddev, trigger } = row as unknown as Minute;
   return { at, requests, errors, mean, stddev, trigger };
+}
+
+function spanOfRow(row: Row, step: number, to: EpochMs): HistorySpan {
+  const seconds = 60 * Number(row.minutes);
+  return {
+    at: Math.min(to, (Number(row.span) + 1) * step),
+    rate: Number(row.requests) / seconds,
+    errorRate: Number(row.errors) / seconds,
+    peak: Number(row.busiest) / 60,
+    mean: Number(row.mean),
+    stddev: Number(row.stddev),
+    trigger: Number(row.trigger),
+  };
 }
 
 /** Only a canonical address or range may ever reach the firewall, whoever wrote the file. */

@@ -14,7 +14,7 @@ declare const window: any;
 declare const DOMParser: any;
 // biome-ignore-end lint/suspicious/noExplicitAny: see above
 
-const { normal, learning, surge, notBlocking, empty, hostile, storm, PAYLOADS, withEngine } = fixtures;
+const { normal, learning, surge, notBlocking, empty, hostile, storm, wide, PAYLOADS, withEngine } = fixtures;
 const LONG = 60_000;
 
 describe.skipIf(!hasBrowser)("the dashboard in chromium", () => {
@@ -243,8 +243,89 @@ describe.skipIf(!hasBrowser)("the dashboard in chromium", () => {
     LONG,
   );
 
+  describe("the past", () => {
+    const range = (page: Page) => page.locator("#ranges [aria-current]").textContent();
+    const curve = (page: Page) => page.locator("#past .peak").getAttribute("d");
+
+    for (const javaScriptEnabled of [true, false]) {
+      test(
+        `is chosen by a link, ${javaScriptEnabled ? "with" : "without"} JavaScript`,
+        async () => {
+          const server = await serve();
+          const { page, faults } = await open(browser, server.url, { javaScriptEnabled });
+          for (const [text, query] of [
+            ["24 h", "?range=24h"],
+            ["30 days", "?range=30d"],
+            ["30 min", ""],
+          ] as const) {
+            await page.getByRole("link", { name: text, exact: true }).click();
+            await page.waitForURL(`${server.url}${query}#rate`);
+            expect([await range(page), await page.locator("#rate .plot").count()]).toEqual([text, 1]);
+          }
+          expect(await faults()).toEqual([]);
+        },
+        LONG,
+      );
+    }
+
+    test(
+      "stays over polls, which do not carry it, and comes anew when the page is seen again",
+      async () => {
+        const server = await serve();
+        const { page, faults } = await open(browser, `${server.url}?range=7d`);
+        const asked: string[] = [];
+        page.on("request", (request) => {
+          if (request.resourceType() !== "other") asked.push(new URL(request.url()).pathname);
+        });
+        const drawn = await curve(page);
+        await page.evaluate(() => Object.assign(document.getElementById("past").firstElementChild, { marked: true }));
+        server.current = withEngine({ site: { ...normal.engine.site, rate: 17.4 } });
+        await nextPoll(page);
+        await nextPoll(page);
+        expect([await kpi(page, "requests"), await range(page)]).toEqual(["17.4", "7 days"]);
+        expect(await page.evaluate(() => "marked" in document.getElementById("past").firstElementChild)).toBe(true);
+        expect([...new Set(asked)]).toEqual(["/fragment"]);
+        await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+        await page.waitForResponse((response) => response.url().endsWith("/fragment/past?range=7d"));
+        await page.locator("#past .plot").waitFor();
+        expect((await curve(page))!.split("M").length).toBe(drawn!.split("M").length);
+        expect(await page.locator("#past > *").count()).toBe(1);
+        await nextPoll(page);
+        expect(await page.locator("#past .plot").count()).toBe(1);
+        expect(await faults()).toEqual([]);
+      },
+      LONG,
+    );
+
+    test(
+      "axe finds nothing, nothing scrolls sideways, and the links are large enough",
+      async () => {
+        const server = await serve();
+        for (const [query, colorScheme, width] of [
+          ["?range=24h", "light", 1440],
+          ["?range=30d", "dark", 390],
+          ["?range=7d", "light", 320],
+          ["?range=7d", "dark", 1200],
+        ] as const) {
+          const { page } = await open(browser, server.url + query, { colorScheme, viewport: { width, height: 800 } });
+          expect([query, await audit(page)]).toEqual([query, []]);
+          const { scrolls, hidden, heights } = await page.evaluate(() => ({
+            scrolls: document.documentElement.scrollWidth - window.innerWidth,
+            hidden: document.querySelector("#rate").scrollWidth - document.querySelector("#rate").clientWidth,
+            heights: [...document.querySelectorAll("#ranges a")].map((one) => one.getBoundingClientRect().height),
+          }));
+          expect([width, Math.max(0, scrolls), Math.max(0, hidden)]).toEqual([width, 0, 0]);
+          expect(Math.min(...heights)).toBeGreaterThanOrEqual(width < 700 ? 34 : 24);
+          await page.context().close();
+        }
+      },
+      LONG,
+    );
+  });
+
   describe("looks", () => {
-    const states = { normal, learning, surge, notBlocking, empty, hostile, storm };
+    const states = { normal, learning, surge, notBlocking, empty, hostile, storm, wide };
+    const WIDTHS = [320, 390, 720, 1024, 1181, 1280, 1440, 1920];
     const sizes = [
       { width: 1440, height: 900 },
       { width: 390, height: 844 },
@@ -275,15 +356,22 @@ describe.skipIf(!hasBrowser)("the dashboard in chromium", () => {
         `${name}: no sideways scroll`,
         async () => {
           const server = await serve(status);
-          for (const width of [320, 390, 1024, 1440]) {
-            const { page } = await open(browser, server.url, { viewport: { width, height: 800 } });
-            await page.evaluate(() => {
-              for (const details of document.querySelectorAll("details")) details.open = true;
-            });
-            const scrolls = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-            expect([width, Math.max(0, scrolls)]).toEqual([width, 0]);
-            await page.context().close();
+          const { page } = await open(browser, server.url);
+          await page.evaluate(() => {
+            for (const details of document.querySelectorAll("details")) details.open = true;
+          });
+          const seen: Record<number, unknown> = {};
+          for (const width of WIDTHS) {
+            await page.setViewportSize({ width, height: 800 });
+            seen[width] = await page.evaluate(() => ({
+              sideways: Math.max(0, document.documentElement.scrollWidth - window.innerWidth),
+              // What a panel cuts off at its right edge cannot even be scrolled to.
+              cut: [...document.querySelectorAll(".panel")]
+                .filter((p) => p.scrollWidth > p.clientWidth)
+                .map((p) => p.id),
+            }));
           }
+          expect(seen).toEqual(Object.fromEntries(WIDTHS.map((width) => [width, { sideways: 0, cut: [] }])));
         },
         LONG,
       );

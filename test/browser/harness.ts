@@ -1,7 +1,7 @@
 /** A real server and a real browser for the tests of the page. */
 import { existsSync } from "node:fs";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-import { normal } from "../../src/dashboard/fixture.ts";
+import { makeSpans, normal } from "../../src/dashboard/fixture.ts";
 import type { Login } from "../../src/dashboard/login.ts";
 import { createDashboard, type Dashboard } from "../../src/dashboard/server.ts";
 import type { SystemStatus } from "../../src/status.ts";
@@ -61,6 +61,7 @@ export class Served {
   #create(port: number): Dashboard {
     return createDashboard({
       status: () => this.current,
+      history: makeSpans,
       listen: { hostname: "127.0.0.1", port },
       allowedHosts: this.allowedHosts,
       login: this.login,
@@ -89,8 +90,9 @@ export async function open(browser: Browser, url: string, options: BrowserContex
     if (message.type() === "error") faults.push(`console: ${message.text()}`);
   });
   page.on("pageerror", (error) => faults.push(`exception: ${error.message}`));
+  const { origin } = new URL(url);
   page.on("request", (request) => {
-    if (!request.url().startsWith(url)) faults.push(`foreign request: ${request.url()}`);
+    if (new URL(request.url()).origin !== origin) faults.push(`foreign request: ${request.url()}`);
   });
   await page.goto(url);
   return {
@@ -107,6 +109,6 @@ export async function open(browser: Browser, url: string, options: BrowserContex
 
 /** Waits for the next poll to have been drawn. */
 export async function nextPoll(page: Page): Promise<void> {
-  await page.waitForResponse((response) => response.url().endsWith("/fragment"), { timeout: 8000 });
+  await page.waitForResponse((response) => new URL(response.url()).pathname === "/fragment", { timeout: 8000 });
   await page.waitForTimeout(150);
 }
