@@ -199,6 +199,6 @@ export interface SystemStatus {
   readonly auditPath: string;
   readonly health: readonly HealthCheck[];
   readonly allowlistRanges: number;
-  /** Newest last, at most 50. */
+  /** Newest last, at most 50; of recalculated baselines only the newest. */
   readonly outcomes: readonly Outcome[];
 }

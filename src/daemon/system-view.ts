@@ -12,6 +12,7 @@ import { VERSION_TEXT } from "../version.ts";
 import type { Enforcement, Onlooker } from "./enforcement.ts";
 import type { Ground } from "./ground.ts";
 import type { Reading } from "./reading.ts";
+import { withOutcome } from "./recent.ts";
 
 /** Whose states are put together. */
 export interface SystemParts {
@@ -25,7 +26,6 @@ export interface SystemParts {
   readonly reading: () => Pick<Reading, "tail" | "pump" | "isBehind">;
 }
 
-const MOST_OUTCOMES = 50;
 const MOST_SAMPLES = 120;
 /** The status is put together at most this often, however many ask. */
 const FRESH_MS = 500;
@@ -34,7 +34,7 @@ const FRESH_MS = 500;
 export class SystemView implements Onlooker {
   readonly #hostname = hostname();
   readonly #startedAt: number;
-  #outcomes: Outcome[] = [];
+  #outcomes: readonly Outcome[] = [];
   #samples: { at: number; cpu: number; memory: number }[] = [];
   #host: HostStatus;
   #counters: readonly DropCounter[] = [];
@@ -48,8 +48,7 @@ export class SystemView implements Onlooker {
 
   /** Remembers an outcome for the audit tail of the dashboard. */
   note(outcome: Outcome): void {
-    this.#outcomes.push(outcome);
-    if (this.#outcomes.length > MOST_OUTCOMES) this.#outcomes.shift();
+    this.#outcomes = withOutcome(this.#outcomes, outcome);
     this.#cached = null;
   }
 
@@ -143,7 +142,7 @@ export class SystemView implements Onlooker {
         state: memory.status(),
       }),
       allowlistRanges: engine.allowlistSize,
-      outcomes: this.#outcomes.slice(),
+      outcomes: this.#outcomes,
     };
   }
 

@@ -1,4 +1,5 @@
 /** The tail of the audit log: what was done, newest first. [pure] */
+import type { EpochMs } from "../accesslog/record.ts";
 import type { Alert, Ban, GlobalVerdict, Outcome } from "../decision.ts";
 import type { SystemStatus } from "../status.ts";
 import {
@@ -38,7 +39,10 @@ export interface AuditRow {
 
 type Words = Omit<AuditRow, "id" | "time" | "result">;
 
-export function auditPanel({ outcomes, auditPath }: SystemStatus, zone: Zone): AuditPanel {
+/** Older ones are shown with their day. */
+const TODAY_MS = 20 * 3_600_000;
+
+export function auditPanel({ at, outcomes, auditPath }: SystemStatus, zone: Zone): AuditPanel {
   const path = visibleText(auditPath);
   return {
     path,
@@ -46,7 +50,7 @@ export function auditPanel({ outcomes, auditPath }: SystemStatus, zone: Zone): A
       outcomes
         .slice(-ROWS)
         .reverse()
-        .map((outcome) => rowOf(outcome, zone)),
+        .map((outcome) => rowOf(outcome, at, zone)),
     ),
     empty: {
       lead: "Nothing recorded yet",
@@ -65,14 +69,14 @@ function distinct(rows: readonly AuditRow[]): readonly AuditRow[] {
   });
 }
 
-function rowOf(outcome: Outcome, zone: Zone): AuditRow {
+function rowOf(outcome: Outcome, now: EpochMs, zone: Zone): AuditRow {
   const { decision, result, detail } = outcome;
   const words = wordsOf(outcome);
   const condition = result === "failed" && detail ? `${words.condition}: ${detail}` : words.condition;
   return {
     ...words,
     id: `a-${decision.at}-${words.action}-${words.subject.replace(/[^0-9a-z]/gi, "-")}`,
-    time: zone.stamp(decision.at),
+    time: now - decision.at < TODAY_MS ? zone.stamp(decision.at) : zone.dayMinute(decision.at),
     condition: visibleText(condition, 300),
     result: result === "done" ? "" : result === "failed" ? "failed" : "dry run",
   };

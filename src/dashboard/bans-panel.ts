@@ -48,7 +48,7 @@ export function bansPanel(status: SystemStatus, zone: Zone): BansPanel {
   return {
     meta: bans.length === 0 ? "" : `${countText(bans.length - permanent)} expire, ${countText(permanent)} permanent`,
     rows: bans.slice(0, ROWS).map((ban) => rowOf(ban, status, zone)),
-    rest: hidden > 0 ? `${countText(hidden)} more: anomaly-detector bans` : "",
+    rest: hidden > 0 ? `${countText(hidden)} more: run anomaly-detector bans` : "",
     empty: emptyOf(status),
   };
 }

@@ -230,7 +230,7 @@ describe("the chart of the past", () => {
     const chart = draw(day, [span(7_200_000, 1, 2), span(6_900_000, 1, 9), span(300_000, 1, 2), span(0, 1, 2)]);
     expect(chart.observed.match(/M/g)).toHaveLength(2);
     expect(chart.summary).toBe(
-      "The last 24 h: mean 1.0 requests per second, busiest minute 9.0 around 20 Nov 16:30:34; trigger now 2.5. One gap without any log, 1 h 45 min in all.",
+      "The last 24 h: mean 1.0 requests per second, busiest minute 9.0 around 20 Nov 16:30; trigger now 2.5. One gap without any log, 1 h 45 min in all.",
     );
     expect(draw(month, past(month)).summary).toEndWith(" One gap without any log, 3 d in all.");
   });

@@ -130,7 +130,7 @@ export function pastChart(
     x: range.tickDays === null ? timeTicks(frame, zone) : dayTicks(frame, zone, range.tickDays),
     summary:
       `The last ${range.text}: mean ${meanOf(spans).toFixed(1)} requests per second, ` +
-      `busiest minute ${busiest.peak.toFixed(1)} around ${zone.day(busiest.at - range.stepMs / 2).text}; ` +
+      `busiest minute ${busiest.peak.toFixed(1)} around ${zone.dayMinute(busiest.at - range.stepMs / 2).text}; ` +
       `trigger now ${last.trigger.toFixed(1)}.${gapText(runs, range)}`,
   };
 }

@@ -321,10 +321,10 @@ describe("active bans", () => {
     expect(model({ ...normal, firewall: { ...normal.firewall, droppedBySource: {} } }).bans.rows[0]!.dropped).toBe("—");
   });
 
-  test("a storm shows ten and counts the rest", () => {
+  test("a storm shows ten, counts the rest and says where they are", () => {
     const { bans } = model(storm);
     expect(bans.rows).toHaveLength(10);
-    expect(bans.rest).toBe("990 more: anomaly-detector bans");
+    expect(bans.rest).toBe("990 more: run anomaly-detector bans");
     expect(bans.meta).toBe(`1${S}000 expire, 0 permanent`);
   });
 
@@ -398,6 +398,17 @@ describe("top sources", () => {
 });
 
 describe("audit tail", () => {
+  test.each([
+    [20 * 3_600_000 - 1, "22:28:04"],
+    [20 * 3_600_000, "19 Nov 22:28"],
+    [40 * 86_400_000, "11 Oct 18:28"],
+  ])("what happened %d ms ago has the time %p", (agoMs, text) => {
+    const { ban } = banStatus("203.0.113.9", { banCount: 1, sinceMs: agoMs, lengthMs: "permanent" });
+    const outcome = { decision: { kind: "ban", at: ban.since, ban }, result: "done", at: ban.since } as const;
+    const { time } = model({ ...normal, outcomes: [outcome] }).audit.rows[0]!;
+    expect(time).toEqual({ text, iso: new Date(ban.since).toISOString() });
+  });
+
   test("newest first, at most ten, each with its five fields", () => {
     const { rows } = model(normal).audit;
     expect(rows.map((row) => [row.time.text, row.action, row.subject, row.duration])).toEqual([

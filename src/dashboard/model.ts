@@ -120,7 +120,7 @@ function ratePanel({ engine, outcomes }: SystemStatus, zone: Zone, past: Past | 
   }));
   if (past !== null) {
     const empty = { lead: "Nothing of that time yet", rest: "A minute of log makes the first point." };
-    const meta = past.begins === null ? "" : `since ${zone.day(past.begins).text.slice(0, -3)}`;
+    const meta = past.begins === null ? "" : `since ${zone.dayMinute(past.begins).text}`;
     return { ranges, pastQuery: queryOf(current), meta, chart: past.chart, empty };
   }
   const empty = { lead: "No history yet", rest: "The curve begins with the first seconds of log." };

@@ -16,6 +16,8 @@ export interface Zone {
   minute(at: EpochMs): string;
   /** "21 Nov 18:28:04", for what may be older than a day. */
   day(at: EpochMs): Stamp;
+  /** "21 Nov 18:28", where the seconds are of no use. */
+  dayMinute(at: EpochMs): Stamp;
   /** "21 Nov" */
   date(at: EpochMs): string;
   /** When the day that holds `at` began. */
@@ -36,6 +38,7 @@ export function createZone(name?: string): Zone {
     stamp: (at) => ({ text: second.format(at), iso: iso(at) }),
     minute: (at) => minute.format(at),
     day: (at) => ({ text: day.format(at).replace(",", ""), iso: iso(at) }),
+    dayMinute: (at) => ({ text: day.format(at).replace(",", "").slice(0, -3), iso: iso(at) }),
     date: (at) => date.format(at),
     midnight: (at) => {
       const guess = at - secondsOf(second.format(at)) * 1000 - (at % 1000);
