@@ -2,6 +2,7 @@
 import type { AccessRecord } from "../src/accesslog/record.ts";
 import { formatDuration } from "../src/config/duration.ts";
 import { configSchema } from "../src/config/schema.ts";
+import { BUILT_IN, type PathShape } from "../src/detection/class-table.ts";
 import { failureOf } from "../src/detection/failures.ts";
 import { Classifier } from "../src/detection/request-class.ts";
 import { TUNING } from "../src/detection/tuning.ts";
@@ -19,7 +20,33 @@ export function renderDetectionDoc(page: string, tuningSource: string): string {
   });
 }
 
+/** The rows themselves: what the first match is looked for in. */
+function builtInTable(): string {
+  const rows = BUILT_IN.map(({ kind, path, answers, meaning, costs }): Row => {
+    const asked =
+      answers === undefined ? "any" : [...answers].map(([method, codes]) => `${method} ${codes.join(", ")}`);
+    return [`**${kind}**`, shapeText(path), [asked].flat().join("; "), meaning, costs];
+  });
+  return table(["class", "path without its query", "method and answer", "meaning", "cost"], rows);
+}
+
+function shapeText(path: PathShape): string {
+  switch (path.by) {
+    case "expression":
+      return `\`${path.matches.source.replaceAll("\\/", "/")}\`${path.except ? ", not the device login" : ""}`;
+    case "extension":
+      return `ends in ${path.words.map((word) => `\`.${word}\``).join(" ")}`;
+    case "whole path":
+      return path.words.map((word) => `\`${word}\``).join(" ");
+    case "anything":
+      return "any";
+    default:
+      return path satisfies never;
+  }
+}
+
 const TABLES: Readonly<Record<string, (tuningSource: string) => string>> = {
+  "built-in": builtInTable,
   classes: classTable,
   costs: (source) => numberTable("cost", source),
   visits: (source) => numberTable("visits", source),

@@ -22,6 +22,14 @@ export type Reason = "z-score" | "rate-multiple" | "ceiling";
 /** Which stream of a source was measured: all its requests by cost, or its failures by meaning. */
 export type Stream = "requests" | "failures";
 
+/** How often a path was asked for. Paths are attacker text: escape on the way out. */
+export interface PathCount {
+  readonly path: string;
+  readonly count: number;
+  /** The class that it was last taken for (adaptive). */
+  readonly kind?: string | undefined;
+}
+
 /** Everything needed to explain a verdict without asking the detector again. */
 export interface Evidence {
   readonly at: EpochMs;
@@ -48,8 +56,8 @@ export interface Evidence {
   readonly tightenedBy?: "error-surge" | "failure-surge" | undefined;
   /** True when the source recently proved an account, which raised its thresholds. */
   readonly trusted: boolean;
-  /** Most frequent first, at most 5. Paths are attacker text: escape on the way out. */
-  readonly topPaths: readonly { readonly path: string; readonly count: number }[];
+  /** Most frequent first, at most 5. */
+  readonly topPaths: readonly PathCount[];
   /** Most frequent first, at most 5. */
   readonly statuses: readonly { readonly status: number; readonly count: number }[];
   /** Last user agent seen (attacker text), at most 200 characters. */

@@ -41,6 +41,8 @@ export interface DetectorExplanation {
   readonly comparedRate: number;
   readonly trusted: boolean;
   readonly topPath: string | null;
+  /** The class that it was taken for; null in the contract profile. */
+  readonly topKind: string | null;
   readonly thresholds: { readonly zScore: number; readonly rateMultiple: number };
   /** In the order in which they are asked. */
   readonly tests: readonly TestReading[];

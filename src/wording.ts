@@ -53,6 +53,11 @@ export function conditionText(evidence: Evidence): string {
   return parts.join(", ");
 }
 
+/** " (preview)": the class of a path behind it; nothing for a page, which is what everything is that is nothing else. */
+export function kindText(kind: string | null | undefined): string {
+  return kind === undefined || kind === null || kind === "page" ? "" : ` (${kind})`;
+}
+
 /** "13 failures": what the failure stream counted inside its window. */
 function failuresText({ comparedRate, windowMs }: Evidence): string {
   return `${Math.round(comparedRate * (windowMs / 1000))} failures`;

@@ -6,7 +6,7 @@ import { readSource } from "../control/protocol.ts";
 import type { Outcome, SourceVerdict } from "../decision.ts";
 import type { DetectorExplanation, FullExplanation, SurgeReading, TestReading } from "../explanation.ts";
 import type { BanStatus } from "../status.ts";
-import { banLengthText, causeText, ordinal } from "../wording.ts";
+import { banLengthText, causeText, kindText, ordinal } from "../wording.ts";
 
 /** Asks the daemon; works for an address that was never seen, too. */
 export const run: CommandRun = async (args, io) => {
@@ -77,7 +77,7 @@ function bannedRows(
 
 /** The tests at the moment of the ban, and what the source was doing then. */
 function verdictRows(verdict: SourceVerdict, io: Pick<CommandIo, "color">): Row[] {
-  const paths = verdict.topPaths.map(({ path, count }) => `${printable(path, 60)} ×${count}`);
+  const paths = verdict.topPaths.map(({ path, count, kind }) => `${printable(path, 60)}${kindText(kind)} ×${count}`);
   const tightened = verdict.tightenedBy ? `tightened by ${verdict.tightenedBy}` : "not tightened";
   return [
     ...firedRows(verdict, io),
@@ -130,7 +130,7 @@ function freeRows(told: FullExplanation, io: Pick<CommandIo, "color">): Row[] {
 function nowRows(now: DetectorExplanation, io: Pick<CommandIo, "color">): Row[] {
   const weighted =
     now.comparedRate.toFixed(2) === now.rate.toFixed(2) ? "" : `, ${now.comparedRate.toFixed(2)} weighted`;
-  const top = now.topPath === null ? "" : `, mostly ${printable(now.topPath, 80)}`;
+  const top = now.topPath === null ? "" : `, mostly ${printable(now.topPath, 80)}${kindText(now.topKind)}`;
   return [
     [
       "requests",

@@ -30,6 +30,9 @@ function unknownKey(section: KeyPath, key: string, document: ConfigDocument): Pr
 }
 
 function issueText(issue: Issue): { message: string; hint?: string | undefined } {
+  // Only a row of a list has keys that must be given.
+  const isMissing = (issue.code === "invalid_type" || issue.code === "invalid_value") && issue.input === undefined;
+  if (isMissing) return { message: "is missing" };
   switch (issue.code) {
     case "invalid_type":
       return { message: wrongType(issue.expected, issue.input, issue.message) };

@@ -46,6 +46,11 @@ function below(path: readonly string[], schema: JsonSchema): Key[] {
   });
 }
 
+/** The keys of the rows of a list; none where its entries are plain values. */
+export function rowKeys(list: Key): readonly Key[] {
+  return list.schema.items === undefined ? [] : below(list.path, list.schema.items);
+}
+
 /**
  * What somebody may have meant by an unknown key: the same name in another section, a similar one in its own
  * section, a similar one anywhere; undefined when nothing is near.
@@ -53,10 +58,14 @@ function below(path: readonly string[], schema: JsonSchema): Key[] {
 export function meantKey(section: readonly string[], name: string): string | undefined {
   const keys = configKeys();
   const dotted = section.join(".");
-  const inSection = keys.filter((key) => key.path.slice(0, -1).join(".") === dotted).map((key) => key.path.at(-1)!);
+  const list = keys.find((key) => key.path.join(".") === dotted);
+  const inSection = [...keys, ...(list ? rowKeys(list) : [])]
+    .filter((key) => key.path.slice(0, -1).join(".") === dotted)
+    .map((key) => key.path.at(-1)!);
+  const here = nearest(name, inSection);
+  if (here && list) return `did you mean "${here}"?`;
   const elsewhere = keys.filter((key) => key.path.at(-1) === name).map((key) => `"${key.path.join(".")}"`);
   if (elsewhere.length > 0) return `did you mean ${elsewhere.slice(0, 3).join(" or ")}?`;
-  const here = nearest(name, inSection);
   if (here) return `did you mean "${here}"?`;
   const there = nearest(
     name,

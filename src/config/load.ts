@@ -81,7 +81,7 @@ function violationsOfTheRest(
     const path = issue.path as (string | number)[];
     const listStart = path.findIndex((part) => typeof part === "number");
     const key = listStart < 0 ? path : path.slice(0, listStart);
-    for (const wrong of issue.keys ? issue.keys.map((name) => [...key, name]) : [key]) {
+    for (const wrong of issue.keys && listStart < 0 ? issue.keys.map((name) => [...key, name]) : [key]) {
       const parent = parentOf(rest, wrong);
       if (!parent) return [];
       delete parent[wrong.at(-1)!];

@@ -1,6 +1,6 @@
 /** The shipped configuration file, its reference page and its JSON Schema, all rendered from the schema. [pure] */
 import { stringify } from "yaml";
-import { configJsonSchema, configKeys, type JsonSchema, type Key } from "./keys.ts";
+import { configJsonSchema, configKeys, type JsonSchema, type Key, rowKeys } from "./keys.ts";
 
 const YAML_HEAD = `# anomaly-detector: every key, with its default. An empty file means exactly the same.
 # Durations have a unit: 500ms, 10s, 10m, 2h30m, 30d. See what a change does before it is in force:
@@ -59,12 +59,12 @@ export function renderPage(): string {
   const keys = configKeys();
   const own = (section: Key) => keys.filter((key) => isDirectChild(key, section) && !key.isSection);
   const top = keys.filter((key) => key.path.length === 1 && !key.isSection);
-  const parts = keys
-    .filter((key) => key.isSection)
-    .map((section) => {
-      const table = own(section).length === 0 ? "" : `\n${renderTable(own(section))}`;
-      return `\n## ${code(section.path.join("."))}\n\n${section.schema.description}\n${table}`;
-    });
+  const parts = keys.flatMap((key) => {
+    const rows = key.isSection ? own(key) : rowKeys(key);
+    if (!key.isSection && rows.length === 0) return [];
+    const table = rows.length === 0 ? "" : `\n${renderTable(rows)}`;
+    return `\n## ${code(`${key.path.join(".")}${key.isSection ? "" : "[]"}`)}\n\n${key.schema.description}\n${table}`;
+  });
   return `${PAGE_HEAD}\n## Top level\n\n${renderTable(top)}${parts.join("")}`;
 }
 

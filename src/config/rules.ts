@@ -15,7 +15,13 @@ export interface Violation {
 
 /** Every rule that `config` breaks. */
 export function violations(config: Config): Violation[] {
-  return [...baselineRules(config), ...banRules(config), ...rangeRules(config), ...dashboardRules(config)];
+  return [
+    ...baselineRules(config),
+    ...banRules(config),
+    ...classRules(config),
+    ...rangeRules(config),
+    ...dashboardRules(config),
+  ];
 }
 
 function baselineRules({ baseline, detection }: Config): Violation[] {
@@ -93,6 +99,19 @@ function banRules({ bans, detection }: Config): Violation[] {
     });
   }
   return found;
+}
+
+function classRules({ detection }: Config): Violation[] {
+  return detection.classes.flatMap((row, i): Violation[] => {
+    const warn = (key: string, message: string, hint: string): Violation[] => [
+      { severity: "warning", paths: [["detection", "classes", i, key]], message, hint },
+    ];
+    if (/^\/\*\*+$/.test(row.path) && row.class !== "page")
+      return warn("path", `${row.path} is every path, login forms and WebDAV too`, "name the paths of one application");
+    if (row.class === "login" && row.methods !== undefined && !row.methods.includes("POST"))
+      return warn("methods", "without POST no attempt is counted", "passwords are sent by POST");
+    return [];
+  });
 }
 
 function rangeRules({ allowlist, dashboard }: Config): Violation[] {

@@ -109,6 +109,36 @@ function fieldNames(example: string) {
     .transform((v) => (Array.isArray(v) ? v : [v]));
 }
 
+/** Methods that a row of detection.classes may name. */
+const METHODS = [
+  ...["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "PROPPATCH"],
+  ...["REPORT", "SEARCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK"],
+] as const;
+
+/** A pattern of paths as an operator writes it. Every bound is there so that no path takes long to match. */
+const pathPattern = z
+  .string()
+  .min(1)
+  .max(200)
+  .refine((text) => text.startsWith("/"), { error: (issue) => `${JSON.stringify(issue.input)} must begin with /` })
+  .refine((text) => !/[?#]/.test(text), { error: "must not hold ? or #: the query does not count" })
+  .meta({ title: "path with * and **" });
+
+const classRow = z.strictObject({
+  path: pathPattern.describe(
+    "Path as logged, without the query; * is anything within a segment, ** anything at all. Upper and lower case differ.",
+  ),
+  methods: z
+    .array(z.enum(METHODS))
+    .min(1)
+    .max(METHODS.length)
+    .optional()
+    .describe("Only these methods; by default all."),
+  class: z
+    .enum(["page", "asset", "preview", "probe", "login", "dav"])
+    .describe("What such a request is (docs/detection.md). proof is never given: it must be earned."),
+});
+
 /** A section: unknown keys are errors, an absent section means its defaults. */
 function section<T extends z.ZodRawShape>(shape: T, meaning: string) {
   return z
@@ -184,6 +214,14 @@ export const configSchema = z.strictObject({
         .max(5_000_000)
         .default(200_000)
         .describe("Most sources tracked at once; the quietest are shed and counted."),
+      classes: z
+        .array(classRow)
+        .max(200)
+        .prefault([])
+        .describe(
+          "Classes for paths of applications that are not known, before the built-in ones; the first row that matches counts (adaptive).",
+        )
+        .meta({ title: "list of rows" }),
       error_surge: section(
         {
           multiple: positive.default(3).describe("A source's error rate this many times the baseline's is a surge."),

@@ -2,7 +2,16 @@
 import type { EpochMs } from "../accesslog/record.ts";
 import type { Ban, Evidence } from "../decision.ts";
 import type { BanStatus, SystemStatus } from "../status.ts";
-import { banLengthText, baselineSourceText, baselineText, causeText, ordinal, rateText, spanText } from "../wording.ts";
+import {
+  banLengthText,
+  baselineSourceText,
+  baselineText,
+  causeText,
+  kindText,
+  ordinal,
+  rateText,
+  spanText,
+} from "../wording.ts";
 import { isLeaking } from "./condition.ts";
 import { countdownText, countText, NOTHING, plural, visibleText, windowText } from "./format.ts";
 import type { Empty } from "./model.ts";
@@ -108,7 +117,7 @@ function evidenceLines(evidence: Evidence): readonly string[] {
   const { baseline, topPaths, statuses, userAgent } = evidence;
   const paths = topPaths
     .slice(0, 3)
-    .map(({ path, count }) => `${visibleText(path, 80) || "(empty)"} × ${countText(count)}`);
+    .map(({ path, count, kind }) => `${visibleText(path, 80) || "(empty)"}${kindText(kind)} × ${countText(count)}`);
   const answers = statuses.map(({ status, count }) => `${status} × ${countText(count)}`);
   return [
     `${rateText(evidence.rate)}: ${plural(evidence.requests, "request")}, ${plural(evidence.errors, "error")} in ${windowText(evidence.windowMs)}`,

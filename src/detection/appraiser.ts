@@ -1,10 +1,11 @@
 import type { AccessRecord, EpochMs } from "../accesslog/record.ts";
 import type { Config } from "../config/schema.ts";
 import type { Source } from "../net/cidr.ts";
+import type { RequestClass } from "./class-table.ts";
 import { failureWeight, Mark } from "./event-ring.ts";
 import { failureOf } from "./failures.ts";
 import { queryStart } from "./path-sketch.ts";
-import { Classifier, classOf, isBlatant, isInQuery, type RequestClass, type Target } from "./request-class.ts";
+import { Classifier, classOf, isBlatant, isInQuery, type Target } from "./request-class.ts";
 import { SlowFailures } from "./slow-failures.ts";
 import { largerSize, type SourceTable } from "./source-table.ts";
 import { Tries } from "./tries.ts";
@@ -20,6 +21,7 @@ export interface Appraisal {
   marks: number;
   /** What it asked for, without the query. */
   path: string;
+  kind: RequestClass;
   /** How full the source's slow bucket is now; 0 where this request did not add to it. */
   slowLevel: number;
 }
@@ -31,7 +33,7 @@ export interface Appraisal {
 export class Appraiser {
   readonly trust: Trust;
   readonly slow: SlowFailures;
-  readonly #classifier = new Classifier();
+  readonly #classifier: Classifier;
   readonly #visits = new Visits();
   /** 401s that wait for a success, and logins not refused that wait for the page behind them. */
   readonly #refusals: Tries;
@@ -40,13 +42,14 @@ export class Appraiser {
   #trustedUntil = new Float64Array(1024);
   #refused = new Uint32Array(1024);
   #people = new Uint8Array(1024);
-  readonly #appraisal: Appraisal = { cost: 0, sustainedCost: 0, marks: 0, path: "", slowLevel: 0 };
+  readonly #appraisal: Appraisal = { cost: 0, sustainedCost: 0, marks: 0, path: "", kind: "page", slowLevel: 0 };
 
   constructor(
     private settings: Config["detection"],
     private readonly tuning: Tuning,
     private readonly table: SourceTable,
   ) {
+    this.#classifier = new Classifier(settings.classes);
     this.trust = new Trust(settings.trust.duration);
     this.slow = new SlowFailures(settings.failures.per_3_days);
     this.#refusals = new Tries(tuning.answerMs);
@@ -55,6 +58,7 @@ export class Appraiser {
 
   configure(settings: Config["detection"]): void {
     this.settings = settings;
+    this.#classifier.configure(settings.classes);
     this.trust.configure(settings.trust.duration);
     this.slow.configure(settings.failures.per_3_days);
   }
@@ -83,6 +87,7 @@ export class Appraiser {
     this.#price(record, kind, slot, at, trusted || kind === "proof");
     appraisal.marks = this.#marks(record, kind, target, slot, at, trusted);
     appraisal.path = target.path;
+    appraisal.kind = kind;
     appraisal.slowLevel = trusted || !fillsSlow ? 0 : this.#fillSlow(record, kind, target, source, at);
     return appraisal;
   }

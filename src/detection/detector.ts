@@ -5,6 +5,7 @@ import type { DetectorExplanation } from "../explanation.ts";
 import type { Source } from "../net/cidr.ts";
 import type { HistoryPoint } from "../status.ts";
 import { Appraiser } from "./appraiser.ts";
+import type { RequestClass } from "./class-table.ts";
 import { Mark } from "./event-ring.ts";
 import { PathSketch } from "./path-sketch.ts";
 import { type SavedSite, Site } from "./site.ts";
@@ -169,17 +170,18 @@ export class Detector {
     const slot = this.#slotOf(source);
     let slowLevel = 0;
     let { path } = record;
+    let kind: RequestClass | undefined;
     if (this.#isContract) {
       this.#windows.count(slot, this.#now, 1, 1, Mark.request | (record.status >= 400 ? Mark.error : 0));
     } else {
       const appraisal = this.#appraiser.appraise(record, source, slot, this.#now, this.#refilling === null);
       this.#windows.count(slot, this.#now, appraisal.cost, appraisal.sustainedCost, appraisal.marks);
       slowLevel = appraisal.slowLevel;
-      path = appraisal.path;
+      ({ path, kind } = appraisal);
     }
     this.#site.count(record);
-    this.#sketch(record, path, slot);
-    if (!exempt) this.#judgeSource(slot, record, slowLevel, events);
+    this.#sketch(record, path, kind, slot);
+    if (!exempt) this.#judgeSource(slot, record, slowLevel, events, kind);
     if (this.#isContract) this.#judgeSite(events);
   }
 
@@ -221,11 +223,14 @@ export class Detector {
     const slot = table.slotOf(source);
     if (slot === undefined) return null;
     const norms = this.#norms();
-    const { requests, errors, rate, comparedRate, trusted, topPath, thresholds } = this.#judge.read(slot, norms);
+    const { requests, errors, rate, comparedRate, trusted, topPath, topKind, thresholds } = this.#judge.read(
+      slot,
+      norms,
+    );
     const tests = this.#judge.tests(slot, norms);
     const surge = this.#judge.surge(slot, norms);
     const firstAt = table.columns.since[slot]!;
-    return { firstAt, requests, errors, rate, comparedRate, trusted, topPath, thresholds, tests, surge };
+    return { firstAt, requests, errors, rate, comparedRate, trusted, topPath, topKind, thresholds, tests, surge };
   }
 
   /** How many sources are above this share of their trigger. */
@@ -391,21 +396,27 @@ export class Detector {
   }
 
   /** Remembers what a busy source asks for: all of its first requests, then a sample. `path`: its query is not needed. */
-  #sketch(record: AccessRecord, path: string, slot: number): void {
+  #sketch(record: AccessRecord, path: string, kind: RequestClass | undefined, slot: number): void {
     const { table } = this.#windows;
     const requests = table.columns.requests[slot]!;
     if (requests < BUSY_REQUESTS) return;
     const weight = requests < SKETCHED_WHOLE ? 1 : SAMPLE;
-    if (requests % weight === 0) table.openSketch(slot).add(path, record.status, record.userAgent, weight);
+    if (requests % weight === 0) table.openSketch(slot).add(path, record.status, record.userAgent, weight, kind);
   }
 
-  #judgeSource(slot: number, record: AccessRecord | null, slowLevel: number, events: DetectorEvents): void {
+  #judgeSource(
+    slot: number,
+    record: AccessRecord | null,
+    slowLevel: number,
+    events: DetectorEvents,
+    kind?: RequestClass,
+  ): void {
     if (this.#refilling !== null || !this.#windows.table.isLive(slot)) return;
     const verdict = this.#judge.judge(slot, slowLevel, this.#norms());
     if (verdict === null) return;
     // A source too quiet to be sketched is known by the request that decided.
     if (verdict.topPaths.length > 0 || record === null) events.verdict(verdict);
-    else events.verdict({ ...verdict, ...sketchOf(record) });
+    else events.verdict({ ...verdict, ...sketchOf(record, kind) });
   }
 
   #judgeSite(events: DetectorEvents): void {
@@ -416,9 +427,12 @@ export class Detector {
 
 const SILENT: DetectorEvents = { elapsed() {}, verdict() {}, global() {}, baseline() {} };
 
-function sketchOf(record: AccessRecord): Pick<SourceVerdict, "topPaths" | "statuses" | "userAgent"> {
+function sketchOf(
+  record: AccessRecord,
+  kind: RequestClass | undefined,
+): Pick<SourceVerdict, "topPaths" | "statuses" | "userAgent"> {
   const sketch = new PathSketch();
-  sketch.add(record.path, record.status, record.userAgent, 1);
+  sketch.add(record.path, record.status, record.userAgent, 1, kind);
   return { topPaths: sketch.paths(), statuses: sketch.statuses(), userAgent: sketch.userAgent };
 }
 

@@ -1,5 +1,6 @@
 import type { AccessRecord } from "../accesslog/record.ts";
-import { isBlamed, isCredentialApi, isExploit, isInjection, type RequestClass } from "./request-class.ts";
+import type { RequestClass } from "./class-table.ts";
+import { isBlamed, isCredentialApi, isExploit, isInjection } from "./request-class.ts";
 
 /**
  * How a failure counts: "login" at once, "unanswered" when no success follows in time, "probe" and "exploit" by

@@ -1,3 +1,5 @@
+import type { PathCount } from "../decision.ts";
+
 /** How many paths and statuses a sketch remembers, and how much of each text. */
 const PATHS = 6;
 const STATUSES = 6;
@@ -11,21 +13,25 @@ export class PathSketch {
   // Numbers and texts in columns: there is a sketch for every busy source, and a list of pairs would be ten objects each.
   readonly #paths: string[] = [];
   readonly #pathCounts: number[] = [];
+  readonly #pathKinds: (string | undefined)[] = [];
   readonly #statuses: number[] = [];
   readonly #statusCounts: number[] = [];
   userAgent: string | undefined;
 
-  /** Counts a request; `weight` is how many it stands for. */
-  add(path: string, status: number, userAgent: string | undefined, weight: number): void {
-    this.#addPath(path, Math.min(queryStart(path), MAX_TEXT), weight);
+  /** Counts a request; `weight` is how many it stands for, `kind` the class it was taken for, where there are classes. */
+  add(path: string, status: number, userAgent: string | undefined, weight: number, kind?: string): void {
+    this.#addPath(path, Math.min(queryStart(path), MAX_TEXT), weight, kind);
     this.#addStatus(status, weight);
     if (userAgent !== undefined)
       this.userAgent = userAgent.length > MAX_TEXT ? userAgent.slice(0, MAX_TEXT) : userAgent;
   }
 
   /** Most frequent first, at most `limit`. */
-  paths(limit = 5): { path: string; count: number }[] {
-    const paths = this.#paths.map((path, i) => ({ path, count: this.#pathCounts[i]! }));
+  paths(limit = 5): PathCount[] {
+    const paths = this.#paths.map((path, i): PathCount => {
+      const kind = this.#pathKinds[i];
+      return kind === undefined ? { path, count: this.#pathCounts[i]! } : { path, count: this.#pathCounts[i]!, kind };
+    });
     return paths.sort((a, b) => b.count - a.count).slice(0, limit);
   }
 
@@ -35,7 +41,7 @@ export class PathSketch {
   }
 
   /** The first `length` characters of `path`: cut out only when they are new. */
-  #addPath(path: string, length: number, weight: number): void {
+  #addPath(path: string, length: number, weight: number, kind: string | undefined): void {
     const paths = this.#paths;
     const counts = this.#pathCounts;
     let least = 0;
@@ -43,6 +49,7 @@ export class PathSketch {
       const known = paths[i]!;
       if (known.length === length && (known === path || (length < path.length && path.startsWith(known)))) {
         counts[i]! += weight;
+        this.#pathKinds[i] = kind;
         return;
       }
       if (counts[i]! < counts[least]!) least = i;
@@ -50,6 +57,7 @@ export class PathSketch {
     const at = paths.length < PATHS ? paths.length : least;
     paths[at] = length < path.length ? path.slice(0, length) : path;
     counts[at] = (counts[at] ?? 0) + weight;
+    this.#pathKinds[at] = kind;
   }
 
   #addStatus(status: number, weight: number): void {

@@ -1,13 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import {
-  Classifier,
-  isBlamed,
-  isBlatant,
-  isExploit,
-  isInQuery,
-  type RequestClass,
-  targetClass,
-} from "./request-class.ts";
+import type { RequestClass } from "./class-table.ts";
+import { Classifier, isBlamed, isBlatant, isExploit, isInQuery, targetClass } from "./request-class.ts";
 
 const classOf = (method: string, path: string, status: number): RequestClass =>
   new Classifier().classify({ method, path, status });

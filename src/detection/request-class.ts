@@ -1,57 +1,15 @@
 import type { AccessRecord } from "../accesslog/record.ts";
+import { BUILT_IN, DEVICE_FLOW, PROOF, type RequestClass } from "./class-table.ts";
+import { OwnClasses, type OwnRow, type OwnRows, ownClassOf } from "./own-classes.ts";
 import { queryStart } from "./path-sketch.ts";
 
-/**
- * What a request is, judged by method, path and status together, never by user agent. One row of a table:
- * what it costs towards its source's rate, and what its failure means.
- *
- * proof:    only an account can cause this answer (WebDAV success): trust is earned.
- * asset:    files a page load pulls in by the dozen; browsers fetch each once.
- * preview:  thumbnails and avatars: dozens a page, each with its own query, many 404 innocently.
- * probe:    health endpoints that monitors ask for all day.
- * dav:      WebDAV that did not prove an account.
- * share:    what a public link gives: files and thumbnails, each fetched once, some by the hundred.
- * login:    a form or API that takes a password: asked for it, or given one.
- * page:     everything else.
- */
-export type RequestClass = "proof" | "asset" | "preview" | "probe" | "dav" | "share" | "login" | "page";
-
-const ASSET = new Set(
-  "css js mjs map png jpg jpeg gif svg ico webp avif bmp woff woff2 ttf otf eot mp3 mp4 webm ogg wasm".split(" "),
-);
-
-/** Statuses that follow from a password having been accepted, by WebDAV method (RFC 4918; nginx never makes them). */
-const PROOF: ReadonlyMap<string, readonly number[]> = new Map([
-  ["PROPFIND", [207]],
-  ["REPORT", [207]],
-  ["SEARCH", [207]],
-  ["PROPPATCH", [207]],
-  ["PUT", [201, 204]],
-  ["DELETE", [204]],
-  ["MKCOL", [201]],
-  ["MOVE", [201, 204]],
-  ["COPY", [201, 204]],
-  ["LOCK", [200, 201]],
-]);
-
-/** Shares that need no account: whoever has the link may read, and write where it says so. */
-const SHARE = /\/public\.php\/|\/remote\.php\/dav\/public-|\/s\/[A-Za-z0-9]{8,}(?:\/|$)|\/publicpreview(?:\.png|\/|$)/;
-const DAV = /\/remote\.php\/|^\/(?:dav|caldav|carddav|webdav)(?:\/|$)/;
-// The device login flow (/login/v2…) polls without a password and gets 404 until the person has agreed.
-const LOGIN =
-  /\/(?:login|signin|sign-in|log-in|logon|wp-login\.php|xmlrpc\.php|user\/login|users\/sign_in|auth\/login|session|sessions|j_security_check|administrator(?:\/index\.php)?|admin\/login|lost-?password|password_reset|s\/[^/]+\/authenticate(?:\/\w+)?)\/?$/i;
-const DEVICE_FLOW = /\/login\/(?:v2|flow)(?:\/|$)/;
-const PREVIEW =
-  /\/(?:core|files_versions|files_trashbin|files|apps\/[^/]+(?:\/api(?:\/v\d+)?)?(?:\/image)?|photos\/api\/v1)\/previews?(?:\.png|\/|$)|\/avatar\/|\/thumb(?:nail)?s?\//;
-const PROBES = new Set([
-  "/status.php",
-  "/robots.txt",
-  "/health",
-  "/healthz",
-  "/ping",
-  "/server-status",
-  "/nginx_status",
-]);
+// The rows of the table that a path alone can tell, as single tests: ten expressions would take twice as long as five.
+const LOGIN = expressionOf("login");
+const SHARE = expressionOf("share");
+const DAV = expressionOf("dav");
+const PREVIEW = expressionOf("preview");
+const ASSET = wordsOf("asset");
+const PROBES = wordsOf("probe");
 
 /** Most targets that are remembered; then the memory starts anew. Logs repeat a few thousand targets most of the time. */
 const REMEMBERED = 16_384;
@@ -61,6 +19,8 @@ export interface Target {
   readonly path: string;
   /** Everything but "proof", which takes a method and a status. */
   readonly kind: RequestClass;
+  /** Rows of the configuration that match, in order; null for none, as nearly always. */
+  readonly own: OwnRows;
   /** Does it try to inject something when it is asked for as it is? */
   readonly injects: boolean;
 }
@@ -68,6 +28,17 @@ export interface Target {
 /** Tells the class of a record. Remembers what it found for a target without its query, which is most of the work. */
 export class Classifier {
   readonly #targets = new Map<string, Target>();
+  #own: OwnClasses;
+
+  /** `rows`: of the configuration; they come before the built-in ones. */
+  constructor(rows: readonly OwnRow[] = []) {
+    this.#own = new OwnClasses(rows);
+  }
+
+  configure(rows: readonly OwnRow[]): void {
+    this.#own = new OwnClasses(rows);
+    this.#targets.clear();
+  }
 
   classify(record: Pick<AccessRecord, "method" | "path" | "status">): RequestClass {
     return classOf(record, this.targetOf(record.path));
@@ -79,18 +50,22 @@ export class Classifier {
     const known = this.#targets.get(bare);
     if (known !== undefined) return known;
     if (this.#targets.size >= REMEMBERED) this.#targets.clear();
-    const target = { path: bare, kind: targetClass(bare), injects: isInjection(bare) };
+    const target = { path: bare, kind: targetClass(bare), own: this.#own.matching(bare), injects: isInjection(bare) };
     this.#targets.set(bare, target);
     return target;
   }
 }
 
 /** The class of a request for a target. */
-export function classOf({ method, status }: Pick<AccessRecord, "method" | "status">, { kind }: Target): RequestClass {
+export function classOf({ method, status }: Pick<AccessRecord, "method" | "status">, target: Target): RequestClass {
+  const kind = target.own === null ? target.kind : (ownClassOf(method, target.own) ?? target.kind);
   return kind === "dav" && PROOF.get(method)?.includes(status) ? "proof" : kind;
 }
 
-/** The class of a target by itself: everything but "proof", which takes a method and a status. */
+/**
+ * The built-in class of a target by itself: everything but "proof", which takes a method and a status. The order is
+ * that of the table; a test reads both.
+ */
 export function targetClass(path: string): RequestClass {
   const end = queryStart(path);
   const bare = end === path.length ? path : path.slice(0, end);
@@ -98,18 +73,31 @@ export function targetClass(path: string): RequestClass {
   if (SHARE.test(bare)) return "share";
   if (DAV.test(bare)) return "dav";
   if (PREVIEW.test(bare)) return "preview";
-  if (isAsset(path, end)) return "asset";
+  if (ASSET.has(extensionOf(bare))) return "asset";
   if (PROBES.has(bare)) return "probe";
   return "page";
 }
 
-function isAsset(path: string, end: number): boolean {
-  for (let i = end - 1; i >= 0 && end - i <= 6; i--) {
+/** One expression for all rows of a class. */
+function expressionOf(kind: RequestClass): RegExp {
+  const shapes = BUILT_IN.flatMap((row) => (row.kind === kind && "matches" in row.path ? [row.path.matches] : []));
+  return new RegExp(shapes.map(({ source }) => source).join("|"), shapes[0]!.flags);
+}
+
+/** The extensions or whole paths of a class. */
+function wordsOf(kind: RequestClass): ReadonlySet<string> {
+  const shapes = BUILT_IN.filter((row) => row.kind === kind).map(({ path }) => path);
+  return new Set(shapes.flatMap((shape) => ("words" in shape ? shape.words : [])));
+}
+
+/** "css" of "/a/b.css"; "" without one, or where it is longer than any that we know. */
+function extensionOf(path: string): string {
+  for (let i = path.length - 1; i >= 0 && path.length - i <= 6; i--) {
     const code = path.charCodeAt(i);
-    if (code === 47) return false;
-    if (code === 46) return ASSET.has(path.slice(i + 1, end).toLowerCase());
+    if (code === 47) return "";
+    if (code === 46) return path.slice(i + 1).toLowerCase();
   }
-  return false;
+  return "";
 }
 
 /**

@@ -31,6 +31,7 @@ export interface SourceReading {
   readonly tightened: boolean;
   readonly trusted: boolean;
   readonly topPath: string | null;
+  readonly topKind: string | null;
 }
 
 /** Failures of a source in one window, and the bar that they are held against. */
@@ -80,6 +81,7 @@ export class SourceJudge {
     const comparedRate = this.#comparedRate(slot);
     const tightened = this.#isSurge(slot, norms);
     const thresholds = tightened ? this.tightenedThresholds : this.thresholds;
+    const top = this.table.sketchOf(slot)?.paths(1)[0];
     return {
       source: this.table.sourceOf(slot),
       requests: c.requests[slot]!,
@@ -90,7 +92,8 @@ export class SourceJudge {
       thresholds,
       tightened,
       trusted: this.#isTrusted(slot, norms),
-      topPath: this.table.sketchOf(slot)?.paths(1)[0]?.path ?? null,
+      topPath: top?.path ?? null,
+      topKind: top?.kind ?? null,
     };
   }
 

@@ -1,7 +1,7 @@
 /** What a replay prints. [pure] */
 import { columns, counted, printable, spanText, timeText } from "../cli/terminal.ts";
 import type { Ban, SourceVerdict } from "../decision.ts";
-import { alertText, banLengthText, baselineText, causeText, ordinal } from "../wording.ts";
+import { alertText, banLengthText, baselineText, causeText, kindText, ordinal } from "../wording.ts";
 import { type Contender, type ReplayDecision, timeToBan } from "./contender.ts";
 import type { Banned, Difference } from "./difference.ts";
 import type { SessionStatus } from "./session.ts";
@@ -47,7 +47,7 @@ export function evidenceRows(ban: Ban, cause: SourceVerdict): (readonly [string,
     ...(took === null ? [] : [["took", `${spanText(took)} from the first request of this visit`] as const]),
     ...counts(
       "paths",
-      topPaths.map(({ path, count }) => [path, count]),
+      topPaths.map(({ path, count, kind }) => [`${path}${kindText(kind)}`, count]),
     ),
     ...counts(
       "answers",

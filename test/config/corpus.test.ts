@@ -74,12 +74,14 @@ describe("good files", () => {
   test("what is odd but possible is a warning, with its place", async () => {
     const { warnings } = await loadGood("warnings.yaml");
     expect(problemLines("warnings.yaml", warnings)).toEqual([
-      "warnings.yaml:1:13   allowlist[0]: 128.0.0.0/1 is a large part of the whole Internet; nobody in it will ever be banned",
-      "warnings.yaml:3:20   bans.durations[1]: 10m is shorter than the ban before it (30m)",
-      "warnings.yaml:3:36   bans.durations[3]: stands after permanent, so no ban will ever have this duration",
-      "warnings.yaml:5:31   detection.failures.per_10_minutes: 500 in ten minutes is never reached before 8 in one",
-      "warnings.yaml:7:23   baseline.source_cap.mean: 0.5 is below baseline.floor.mean (1): nothing is left to learn",
-      "warnings.yaml:9:21   dashboard.trusted_proxies[0]: 2000::/3 is a large part of the whole Internet; anybody in it may say who they are",
+      "warnings.yaml:1:13    allowlist[0]: 128.0.0.0/1 is a large part of the whole Internet; nobody in it will ever be banned",
+      "warnings.yaml:3:20    bans.durations[1]: 10m is shorter than the ban before it (30m)",
+      "warnings.yaml:3:36    bans.durations[3]: stands after permanent, so no ban will ever have this duration",
+      "warnings.yaml:5:31    detection.failures.per_10_minutes: 500 in ten minutes is never reached before 8 in one",
+      "warnings.yaml:7:15    detection.classes[0].path: /** is every path, login forms and WebDAV too; name the paths of one application",
+      "warnings.yaml:8:32    detection.classes[1].methods: without POST no attempt is counted; passwords are sent by POST",
+      "warnings.yaml:10:23   baseline.source_cap.mean: 0.5 is below baseline.floor.mean (1): nothing is left to learn",
+      "warnings.yaml:12:21   dashboard.trusted_proxies[0]: 2000::/3 is a large part of the whole Internet; anybody in it may say who they are",
     ]);
   });
 });

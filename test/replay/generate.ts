@@ -7,12 +7,18 @@
  */
 import { mkdirSync } from "node:fs";
 import { gzipSync } from "node:zlib";
-import { accessLog, CASES } from "./cases.ts";
+import { accessLog, CASES, type Case } from "./cases.ts";
 
 const CONFIG = `# The defaults: what a fresh installation does.
 detection:
   profile: adaptive
 `;
+
+/** What the case needs besides. */
+function configOf({ config }: Case): string {
+  if (config === undefined) return CONFIG;
+  return `${CONFIG.replace("# The defaults: what a fresh installation does.", "# The defaults, and what the case is about.")}${config}`;
+}
 
 const wanted = process.argv.slice(2);
 let total = 0;
@@ -22,7 +28,7 @@ for (const one of CASES) {
   const log = gzipSync(accessLog(one), { level: 9 });
   mkdirSync(directory, { recursive: true });
   await Bun.write(`${directory}/access.log.gz`, log);
-  await Bun.write(`${directory}/config.yaml`, CONFIG);
+  await Bun.write(`${directory}/config.yaml`, configOf(one));
   await Bun.write(`${directory}/expected.jsonl`, one.expected.map((row) => `${JSON.stringify(row)}\n`).join(""));
   await Bun.write(`${directory}/README.md`, `# ${one.name}\n\n${one.why}\n`);
   total += log.length;

@@ -20,9 +20,9 @@ const FAILING: ReadonlySet<string> = new Set([
 
 const BEGIN = new Trace(0).start;
 
-async function replay(name: string): Promise<Decision[]> {
+async function replay(name: string, config: "its own" | "the defaults" = "its own"): Promise<Decision[]> {
   const directory = `${import.meta.dir}/${name}`;
-  const loaded = await loadConfig(`${directory}/config.yaml`, {});
+  const loaded = await loadConfig(config === "its own" ? `${directory}/config.yaml` : null, {});
   if (!loaded.ok) throw new Error(`${name}: config.yaml is bad`);
   const decisions: Decision[] = [];
   const parser = createParser({ fields: {} });
@@ -86,6 +86,15 @@ describe("adaptive profile, closed loop", () => {
     (FAILING.has(name) ? test.failing : test)(name, async () => {
       const decisions = await replay(name);
       expect(expectations(name).flatMap((expected) => complaint(expected, decisions) ?? [])).toEqual([]);
+    });
+  }
+});
+
+describe("a configuration of its own", () => {
+  for (const { name } of CASES.filter(({ config }) => config !== undefined)) {
+    test(`${name}: the defaults answer otherwise`, async () => {
+      const decisions = await replay(name, "the defaults");
+      expect(expectations(name).flatMap((expected) => complaint(expected, decisions) ?? [])).not.toEqual([]);
     });
   }
 });

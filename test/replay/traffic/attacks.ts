@@ -297,6 +297,21 @@ export const ATTACKS: readonly Case[] = [
     expected: [ban(300)],
   },
   {
+    name: "own_login",
+    why: "An application whose login is at a path of its own, where a wrong password answers 200. Somebody tries one each forty seconds: no rate at all, and ninety an hour. detection.classes says what the path is.",
+    seconds: CALM + 1200,
+    config: `  classes:
+    - path: /konto/anmelden
+      methods: [POST]
+      class: login
+`,
+    build: (trace) =>
+      trace.every(CALM, CALM + 1200, 40, (at) =>
+        trace.add(at + trace.between(0, 9), ATTACKER, "POST", "/konto/anmelden", 200, { agent: TOOL, bytes: 5100 }),
+      ),
+    expected: [ban(900)],
+  },
+  {
     name: "api_login_403",
     why: "Passwords against the token endpoint of an API that says 403 each time, one each two seconds, always the same path.",
     seconds: CALM + 600,

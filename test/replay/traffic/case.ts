@@ -21,6 +21,8 @@ export interface Case {
   readonly seconds: number;
   /** Without the ordinary background: the case brings all of its traffic. */
   readonly isAlone?: boolean;
+  /** What its configuration says besides the profile: YAML under `detection:`. Without it the answer is another. */
+  readonly config?: string;
   /** Adds what the case is about to the ordinary background. */
   build(trace: Trace): void;
   readonly expected: readonly Expectation[];

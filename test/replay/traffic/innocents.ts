@@ -68,6 +68,24 @@ export const INNOCENTS: readonly Case[] = [
     expected: NO_BAN,
   },
   {
+    name: "own_thumbnails",
+    why: "A gallery of another application: somebody scrolls through four years of it, fourteen thumbnails a second, each at a path of its own without an extension. detection.classes says what they are; taken for pages they would be a flood.",
+    seconds: CALM + 120,
+    config: `  classes:
+    - path: /medien/klein/**
+      methods: [GET]
+      class: preview
+`,
+    build(trace) {
+      trace.add(CALM, "192.0.2.77", "GET", "/medien/", 200, { bytes: 21_000 });
+      let picture = 4000;
+      trace.arrivals(CALM + 2, CALM + 110, 14, (at) =>
+        trace.add(at, "192.0.2.77", "GET", `/medien/klein/2025/${++picture}?b=320`, 200, { bytes: 15_000 }),
+      );
+    },
+    expected: [...NO_BAN, { must: "no-alert" }],
+  },
+  {
     name: "sync_burst",
     why: "Somebody renamed a folder of four hundred subfolders: the desktop client walks it at thirty-five requests a second for a minute and a half, reading and writing.",
     seconds: CALM + 150,
