@@ -16,8 +16,11 @@ export interface BaselineSnapshot {
   readonly hour?: number | undefined;
 }
 
-/** Which test fired: the two of the contract, or the fixed ceiling that guards the warm-up. */
-export type Reason = "z-score" | "rate-multiple" | "ceiling";
+/**
+ * Which test fired: the two of the contract, the fixed ceiling that guards the warm-up, or (opt-in) taking part in a
+ * global anomaly and doing nothing else.
+ */
+export type Reason = "z-score" | "rate-multiple" | "ceiling" | "participant";
 
 /** Which stream of a source was measured: all its requests by cost, or its failures by meaning. */
 export type Stream = "requests" | "failures";
@@ -70,6 +73,8 @@ export interface SourceVerdict extends Evidence {
   readonly source: Source;
   /** When the visit that led here began: the first request with never ten quiet minutes since. */
   readonly firstAt?: EpochMs | undefined;
+  /** Of a participant of a global anomaly: how often it looked, and how many sources do nothing else either. */
+  readonly surge?: { readonly since: EpochMs; readonly looks: number; readonly crowd: number } | undefined;
 }
 
 /** The whole site is far outside its normal. */
@@ -79,6 +84,12 @@ export interface GlobalVerdict extends Evidence {
   readonly sources: number;
   /** Busiest first, at most 5. */
   readonly topSources: readonly { readonly source: Source; readonly count: number }[];
+  /** The /24s and /48s that most requests came from, at most 5. What an older version saved has none of the following. */
+  readonly topNetworks?: readonly { readonly network: Source; readonly count: number }[];
+  /** Most frequent user agents (attacker text), at most 5, each of at most 200 characters. */
+  readonly topAgents?: readonly { readonly agent: string; readonly count: number }[];
+  /** Are sources banned that take part in it and do nothing else? */
+  readonly bansParticipants?: boolean;
 }
 
 /** A ban a person asked for. `by` and `note` are shown, never executed. */
@@ -123,6 +134,8 @@ export type Alert =
       readonly state: "open" | "closed";
       readonly bansInMinute: number;
       readonly limit: number;
+      /** Whose: that of single sources, or that of participants of a global anomaly. */
+      readonly of?: "participants" | undefined;
     }
   /** A banned source's requests still reach the log. */
   | { readonly type: "ban-ineffective"; readonly ban: Ban; readonly requests: number; readonly sinceBanMs: number }

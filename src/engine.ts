@@ -49,6 +49,8 @@ export class Engine {
   readonly #detector: Detector;
   readonly #ledger: Ledger;
   readonly #breaker: Breaker;
+  /** Participants of a global anomaly come by the hundred, and must not keep an attacker beside them from being banned. */
+  readonly #crowdBreaker: Breaker;
   readonly #allowlist: Allowlist;
   /** Wall clock as last told; null in a replay, where the log's clock is the only one. */
   #wall: EpochMs | null = null;
@@ -71,6 +73,7 @@ export class Engine {
     this.#detector = new Detector(settings, options.tuning);
     this.#ledger = new Ledger(ledgerSettings(settings));
     this.#breaker = new Breaker(settings.bans.circuit_breaker.bans_per_minute);
+    this.#crowdBreaker = new Breaker(settings.bans.circuit_breaker.participants_per_minute);
     this.#allowlist = new Allowlist(settings.allowlist);
   }
 
@@ -154,6 +157,7 @@ export class Engine {
     this.#detector.configure(settings);
     this.#ledger.configure(ledgerSettings(settings));
     this.#breaker.configure(settings.bans.circuit_breaker.bans_per_minute);
+    this.#crowdBreaker.configure(settings.bans.circuit_breaker.participants_per_minute);
     this.#allowlist.configure(settings.allowlist);
     this.#prefixes.clear();
     this.#liftAllowed(emit);
@@ -318,7 +322,8 @@ export class Engine {
 
   /** What time alone brings about. */
   #elapse(now: EpochMs): void {
-    if (this.#breaker.isOpen && this.#breaker.tick(now)) this.#alertBreaker(now, "closed");
+    for (const breaker of [this.#breaker, this.#crowdBreaker])
+      if (breaker.isOpen && breaker.tick(now)) this.#alertBreaker(breaker, now, "closed");
     for (const ban of this.#ledger.expire(now)) {
       this.#counters.unbans++;
       this.#emit({ kind: "unban", at: ban.until as EpochMs, ban, why: "expired" });
@@ -339,11 +344,12 @@ export class Engine {
       this.#exempt.add(source);
       return;
     }
-    const wasOpen = this.#breaker.isOpen;
-    if (this.#ledger.isFull || !this.#breaker.admit(at)) {
+    const breaker = verdict.reasons.includes("participant") ? this.#crowdBreaker : this.#breaker;
+    const wasOpen = breaker.isOpen;
+    if (this.#ledger.isFull || !breaker.admit(at)) {
       this.#counters.bansWithheld++;
       this.#detector.forget(source);
-      if (!wasOpen && this.#breaker.isOpen) this.#alertBreaker(at, "open");
+      if (!wasOpen && breaker.isOpen) this.#alertBreaker(breaker, at, "open");
       return;
     }
     this.#ban(source, at, verdict, this.#emit);
@@ -388,13 +394,10 @@ export class Engine {
     this.#emit({ kind: "alert", at: this.now, alert: { type: "global-anomaly", state, since, verdict } });
   }
 
-  #alertBreaker(at: EpochMs, state: "open" | "closed"): void {
-    const limit = this.#settings.bans.circuit_breaker.bans_per_minute;
-    this.#emit({
-      kind: "alert",
-      at,
-      alert: { type: "circuit-breaker", state, bansInMinute: this.#breaker.bansInMinute, limit },
-    });
+  #alertBreaker(breaker: Breaker, at: EpochMs, state: "open" | "closed"): void {
+    const { bansInMinute, limit } = breaker;
+    const of = breaker === this.#crowdBreaker ? ({ of: "participants" } as const) : {};
+    this.#emit({ kind: "alert", at, alert: { type: "circuit-breaker", state, bansInMinute, limit, ...of } });
   }
 
   #tellBaseline(site: BaselineSnapshot, sources: BaselineSnapshot): void {

@@ -54,6 +54,11 @@ describe("bans", () => {
       "z-score 5.50 > 3.00, rate 6.1 x mean > 5.0 x",
       "z-score and rate-multiple",
     ],
+    [
+      sourceVerdict({ reasons: ["participant"], surge: { since: AT, looks: 5, crowd: 412 } }),
+      "participant of a global anomaly: 5 looks at what surges and at nothing else, one of 412 sources",
+      "participant",
+    ],
     [sourceVerdict({ stream: "failures" }), "z-score 5.50 > 3.00, 330 failures in 1m", "z-score of failures"],
     [manual, "manual by alice: scanner", "manual"],
     [{ scope: "manual", at: AT, by: "alice" }, "manual by alice", "manual"],
@@ -99,6 +104,14 @@ describe("alertText", () => {
       "circuit breaker open: 101 bans in a minute, limit 100; single sources are not banned until it closes",
     ],
     [{ ...breaker, state: "closed" as const }, "circuit breaker closed: single sources are banned again"],
+    [
+      { ...breaker, state: "open" as const, of: "participants" as const },
+      "circuit breaker open for participants: 101 bans in a minute, limit 100; participants of the global anomaly are not banned until it closes",
+    ],
+    [
+      alertOf(globalAlert("firing", { bansParticipants: true })),
+      "global anomaly firing: z-score 5.50 > 3.00, 120 sources, sources that do nothing else are banned",
+    ],
     [
       { type: "ban-ineffective" as const, ban: ban({ source: source("2001:db8::/64") }), requests: 7, sinceBanMs: 1 },
       "ban ineffective: 7 requests of 2001:db8::/64 reached the log after its ban",

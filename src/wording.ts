@@ -1,6 +1,6 @@
 /** How numbers and causes read in words: one wording for audit, Slack, dashboard and command line. [pure] */
 import { formatDuration } from "./config/duration.ts";
-import type { Alert, Ban, BaselineSnapshot, Decision, Evidence } from "./decision.ts";
+import type { Alert, Ban, BaselineSnapshot, Decision, Evidence, GlobalVerdict, SourceVerdict } from "./decision.ts";
 
 /** "2026-04-25T12:00:00Z": UTC, whole seconds, the fraction dropped. */
 export function timeText(at: number): string {
@@ -41,6 +41,8 @@ export function conditionText(evidence: Evidence): string {
         return `rate ${overText(evidence.multiple, evidence.thresholds.rateMultiple, 1, " x mean")} x`;
       case "ceiling":
         return `rate ${evidence.comparedRate.toFixed(2)} > ceiling ${evidence.triggerRate.toFixed(2)} req/s`;
+      case "participant":
+        return participantText(evidence);
       default:
         return reason satisfies never;
     }
@@ -56,6 +58,15 @@ export function conditionText(evidence: Evidence): string {
 /** " (preview)": the class of a path behind it; nothing for a page, which is what everything is that is nothing else. */
 export function kindText(kind: string | null | undefined): string {
   return kind === undefined || kind === null || kind === "page" ? "" : ` (${kind})`;
+}
+
+/** "participant of a global anomaly: 5 looks at what surges and nothing else, as 412 sources do" */
+function participantText({ surge }: Evidence & Pick<Partial<SourceVerdict>, "surge">): string {
+  const crowd =
+    surge === undefined
+      ? ""
+      : `: ${surge.looks} looks at what surges and at nothing else, one of ${surge.crowd} sources`;
+  return `participant of a global anomaly${crowd}`;
 }
 
 /** "13 failures": what the failure stream counted inside its window. */
@@ -123,17 +134,52 @@ function mendedText({ added, removed, hooks }: Extract<Alert, { type: "firewall-
   ].join(", ");
 }
 
+/** What a global anomaly is made of, most first: name and words of each list. The words hold attacker text. */
+export function trafficRows(verdict: GlobalVerdict, most = 5): (readonly [name: string, text: string])[] {
+  const row = (name: string, items: readonly (readonly [what: string | number, count: number])[]) => {
+    const words = items.slice(0, most).map(([what, count]) => `${what} ×${count}`);
+    return words.length === 0 ? [] : [[name, words.join(", ")] as const];
+  };
+  return [
+    ...row(
+      "paths",
+      verdict.topPaths.map(({ path, count }) => [path || "(empty)", count]),
+    ),
+    ...row(
+      "answers",
+      verdict.statuses.map(({ status, count }) => [status, count]),
+    ),
+    ...row(
+      "sources",
+      verdict.topSources.map(({ source, count }) => [source, count]),
+    ),
+    ...row(
+      "networks",
+      (verdict.topNetworks ?? []).map(({ network, count }) => [network, count]),
+    ),
+    ...row(
+      "agents",
+      (verdict.topAgents ?? []).map(({ agent, count }) => [agent || "(none)", count]),
+    ),
+  ];
+}
+
+/** Whom a global anomaly may get banned. */
+export function bannedForText({ bansParticipants }: GlobalVerdict): string {
+  return bansParticipants ? "sources that do nothing else are banned" : "nobody is banned for it";
+}
+
 /** One plain line for an alert. */
 export function alertText(alert: Alert): string {
   switch (alert.type) {
     case "global-anomaly":
       return alert.state === "resolved"
         ? `global anomaly resolved after ${lengthText(Math.max(0, alert.verdict.at - alert.since))}`
-        : `global anomaly ${alert.state}: ${conditionText(alert.verdict)}, ${alert.verdict.sources} sources, nobody is banned for it`;
+        : `global anomaly ${alert.state}: ${conditionText(alert.verdict)}, ${alert.verdict.sources} sources, ${bannedForText(alert.verdict)}`;
     case "circuit-breaker":
       return alert.state === "open"
-        ? `circuit breaker open: ${alert.bansInMinute} bans in a minute, limit ${alert.limit}; single sources are not banned until it closes`
-        : "circuit breaker closed: single sources are banned again";
+        ? `circuit breaker open${whoseText(alert)}: ${alert.bansInMinute} bans in a minute, limit ${alert.limit}; ${whomText(alert)} are not banned until it closes`
+        : `circuit breaker closed${whoseText(alert)}: ${whomText(alert)} are banned again`;
     case "ban-ineffective":
       return `ban ineffective: ${alert.requests} requests of ${alert.ban.source} reached the log after its ban`;
     case "firewall-mended":
@@ -145,6 +191,16 @@ export function alertText(alert: Alert): string {
     default:
       return alert satisfies never;
   }
+}
+
+type BreakerAlert = Extract<Alert, { type: "circuit-breaker" }>;
+
+function whoseText({ of }: BreakerAlert): string {
+  return of === "participants" ? " for participants" : "";
+}
+
+function whomText({ of }: BreakerAlert): string {
+  return of === "participants" ? "participants of the global anomaly" : "single sources";
 }
 
 /** The two greatest units of a span, whole seconds begun and not rounded: "12 d 4 h", "3 h 5 min", "40 s". Never negative. */

@@ -56,15 +56,7 @@ const ZONES: readonly Zone[] = [
   },
   {
     zone: "src/detection/",
-    may: [
-      RECORD,
-      DECISION,
-      STATUS,
-      "src/recency.ts",
-      "type src/explanation.ts",
-      "type src/net/",
-      "type src/config/schema.ts",
-    ],
+    may: [RECORD, DECISION, STATUS, "src/recency.ts", "type src/explanation.ts", NET, "type src/config/schema.ts"],
     why: "detection knows nothing of bans; of the configuration only its shape",
   },
   {

@@ -67,6 +67,9 @@ export const globalVerdict = (over: Partial<GlobalVerdict> = {}): GlobalVerdict 
   scope: "global",
   sources: 120,
   topSources: [{ source: source("203.0.113.10"), count: 40 }],
+  topNetworks: [{ network: source("203.0.113.0/24"), count: 210 }],
+  topAgents: [{ agent: "python-httpx/0.27.2", count: 300 }],
+  bansParticipants: false,
   ...over,
 });
 
@@ -159,7 +162,7 @@ const anyEvidence: fc.Arbitrary<Evidence> = fc.record({
   multiple: number,
   thresholds: fc.record({ zScore: number, rateMultiple: number }),
   triggerRate: number,
-  reasons: fc.subarray(["z-score", "rate-multiple", "ceiling"] as const, { minLength: 1 }),
+  reasons: fc.subarray(["z-score", "rate-multiple", "ceiling", "participant"] as const, { minLength: 1 }),
   tightenedBy: fc.constantFrom("error-surge", undefined),
   trusted: fc.boolean(),
   topPaths: fc.array(fc.record({ path: hostileText, count: fc.nat() }), { maxLength: 5 }),
@@ -172,8 +175,17 @@ const anySourceVerdict: fc.Arbitrary<SourceVerdict> = fc
   .map(([found, from]) => ({ ...found, scope: "source" as const, source: from }));
 
 const anyGlobalVerdict: fc.Arbitrary<GlobalVerdict> = fc
-  .tuple(anyEvidence, fc.nat(), fc.array(fc.record({ source: anySource, count: fc.nat() }), { maxLength: 5 }))
-  .map(([found, sources, topSources]) => ({ ...found, scope: "global" as const, sources, topSources }));
+  .tuple(
+    anyEvidence,
+    fc.record({
+      sources: fc.nat(),
+      topSources: fc.array(fc.record({ source: anySource, count: fc.nat() }), { maxLength: 5 }),
+      topNetworks: fc.array(fc.record({ network: anySource, count: fc.nat() }), { maxLength: 5 }),
+      topAgents: fc.array(fc.record({ agent: hostileText, count: fc.nat() }), { maxLength: 5 }),
+      bansParticipants: fc.boolean(),
+    }),
+  )
+  .map(([found, crowd]) => ({ ...found, scope: "global" as const, ...crowd }));
 
 const anyBan: fc.Arbitrary<Ban> = fc
   .record({
@@ -199,6 +211,7 @@ const anyAlert: fc.Arbitrary<Alert> = fc.oneof(
   fc.record({
     type: fc.constant("circuit-breaker" as const),
     state: fc.constantFrom("open" as const, "closed" as const),
+    of: fc.constantFrom("participants" as const, undefined),
     bansInMinute: fc.nat(),
     limit: fc.nat(),
   }),

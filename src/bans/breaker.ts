@@ -14,7 +14,11 @@ export class Breaker {
   #inMinute = 0;
   #isOpen = false;
 
-  constructor(private limit: number) {}
+  constructor(private most: number) {}
+
+  get limit(): number {
+    return this.most;
+  }
 
   get isOpen(): boolean {
     return this.#isOpen;
@@ -26,7 +30,7 @@ export class Breaker {
   }
 
   configure(limit: number): void {
-    this.limit = limit;
+    this.most = limit;
   }
 
   /** Notes a wish to ban; true when it may be carried out. */
@@ -34,14 +38,14 @@ export class Breaker {
     this.#moveTo(at);
     this.#wishes[slotOf(this.#second)]!++;
     this.#inMinute++;
-    if (this.#inMinute > this.limit) this.#isOpen = true;
+    if (this.#inMinute > this.most) this.#isOpen = true;
     return !this.#isOpen;
   }
 
   /** Closes it when the storm is over; true when it just closed. */
   tick(now: EpochMs): boolean {
     this.#moveTo(now);
-    if (!this.#isOpen || this.#inMinute > this.limit) return false;
+    if (!this.#isOpen || this.#inMinute > this.most) return false;
     this.#isOpen = false;
     return true;
   }

@@ -6,7 +6,7 @@ import { readSource } from "../control/protocol.ts";
 import type { Outcome, SourceVerdict } from "../decision.ts";
 import type { DetectorExplanation, FullExplanation, SurgeReading, TestReading } from "../explanation.ts";
 import type { BanStatus } from "../status.ts";
-import { banLengthText, causeText, kindText, ordinal } from "../wording.ts";
+import { banLengthText, causeText, conditionText, kindText, ordinal } from "../wording.ts";
 
 /** Asks the daemon; works for an address that was never seen, too. */
 export const run: CommandRun = async (args, io) => {
@@ -103,6 +103,7 @@ function firedRows(verdict: SourceVerdict, io: Pick<CommandIo, "color">): Row[] 
     const [value, limit] = apart(comparedRate, triggerRate, 2);
     return [["ceiling", value, `> ${limit} req/s`, fired, `${doing}, during the warm-up`]];
   }
+  if (reasons.includes("participant")) return [["participant", printable(conditionText(verdict), 300), fired, doing]];
   const norm = `norm for one source ${baseline.mean.toFixed(2)} ± ${baseline.stddev.toFixed(2)}`;
   const test = (name: string, reason: "z-score" | "rate-multiple", value: number, limit: number, unit: string): Row => {
     const [left, right] = apart(value, limit, 1);

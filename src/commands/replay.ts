@@ -12,7 +12,7 @@ import { jsonSummary } from "../replay/json.ts";
 import { ProgressBar } from "../replay/progress.ts";
 import { reportModel } from "../replay/report-model.ts";
 import { ReadError, Session } from "../replay/session.ts";
-import { comparisonLines, decisionLine, evidenceLines, isForeign, summaryLines } from "../replay/text.ts";
+import { comparisonLines, crowdLines, decisionLine, evidenceLines, isForeign, summaryLines } from "../replay/text.ts";
 import { Timeline } from "../replay/timeline.ts";
 import { VERSION_TEXT } from "../version.ts";
 
@@ -101,8 +101,8 @@ async function replay(
 function tell(decision: ReplayDecision, args: ParsedArgs, io: CommandIo): void {
   const line = decisionLine(decision);
   if (line !== null) io.out(line);
-  if (decision.kind === "ban" && args.flags.has("list"))
-    for (const evidence of evidenceLines(decision.ban)) io.out(evidence);
+  if (!args.flags.has("list") || decision.kind === "unban") return;
+  for (const evidence of decision.kind === "ban" ? evidenceLines(decision.ban) : crowdLines(decision)) io.out(evidence);
 }
 
 async function writeReport(args: ParsedArgs, contenders: Contenders, timeline: Timeline): Promise<void> {

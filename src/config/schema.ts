@@ -270,8 +270,14 @@ export const configSchema = z.strictObject({
           repeat_every: duration("10s", "1d")
             .prefault("10m")
             .describe("Least time between two alerts about one anomaly."),
+          ban_participants: z
+            .boolean()
+            .default(false)
+            .describe(
+              "While it lasts, also ban sources that ask again and again for what surges and nothing else (adaptive).",
+            ),
         },
-        "The alert for the whole site. It bans nobody.",
+        "The alert for the whole site. It bans nobody unless told to.",
       ),
     },
     "What is an anomaly.",
@@ -333,6 +339,11 @@ export const configSchema = z.strictObject({
           bans_per_minute: count
             .default(100)
             .describe("More bans than this in a minute stop the banning of single sources and raise an alert."),
+          participants_per_minute: count
+            .default(2000)
+            .describe(
+              "The same for participants of a global anomaly, who come by the hundred (detection.global.ban_participants).",
+            ),
         },
         "Guard against banning half the world by mistake.",
       ),

@@ -1,7 +1,8 @@
 /** What a person must know first: is it working, and is something going on? [pure] */
 import type { EpochMs } from "../accesslog/record.ts";
+import type { GlobalVerdict } from "../decision.ts";
 import type { BanStatus, HealthCheck, SystemStatus } from "../status.ts";
-import { spanText } from "../wording.ts";
+import { spanText, trafficRows } from "../wording.ts";
 import { countText, plural, rateFigure, visibleText, windowText } from "./format.ts";
 
 export type Tone = "ok" | "info" | "warn" | "bad" | "mute";
@@ -129,8 +130,20 @@ function surge({ engine }: SystemStatus): Finding | null {
     tone: "bad",
     pill: { tone: "bad", shape: "triangle", text: "Surge" },
     lead: `${rateFigure(rate)} req/s, ${multiple.toFixed(1)} × the norm, for ${spanText(engine.at - anomaly.since)}.`,
-    more: `${plural(engine.sources.active, "source")}; those above their own trigger are banned, nobody is blocked for the surge.`,
+    more: `${plural(engine.sources.active, "source")}; those above their own trigger are banned, ${surgeBans(anomaly.verdict)}.${surgeTraffic(anomaly.verdict)}`,
   };
+}
+
+function surgeBans({ bansParticipants }: GlobalVerdict): string {
+  return bansParticipants ? "and those that do nothing but what surges" : "nobody is blocked for the surge";
+}
+
+/** What it is made of, as far as one line holds it: " Most: paths /a ×400, networks 203.0.113.0/24 ×31." */
+function surgeTraffic(verdict: GlobalVerdict): string {
+  const rows = trafficRows(verdict, 1).filter(([name]) => name !== "answers" && name !== "sources");
+  return rows.length === 0
+    ? ""
+    : ` Most: ${rows.map(([name, text]) => `${name} ${visibleText(text, 80)}`).join(", ")}.`;
 }
 
 function learning({ engine }: SystemStatus): Finding | null {

@@ -77,6 +77,8 @@ export function globalVerdict(part: Partial<Evidence> = {}): GlobalVerdict {
     scope: "global",
     sources: 212,
     topSources: [{ source: sourceAt("198.51.100.23"), count: 258 }],
+    topNetworks: [{ network: sourceAt("198.51.100.0/24"), count: 301 }],
+    topAgents: [{ agent: "python-requests/2.31", count: 377 }],
   };
 }
 

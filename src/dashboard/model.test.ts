@@ -52,7 +52,7 @@ describe("the state and its banners", () => {
         [
           "bad",
           "43.9 req/s, 3.7 × the norm, for 1 min 12 s.",
-          "212 sources; those above their own trigger are banned, nobody is blocked for the surge.",
+          "212 sources; those above their own trigger are banned, nobody is blocked for the surge. Most: paths /index.php/login ×380, networks 198.51.100.0/24 ×301, agents python-requests/2.31 ×377.",
         ],
       ],
     ],

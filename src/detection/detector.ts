@@ -7,8 +7,9 @@ import type { HistoryPoint } from "../status.ts";
 import { Appraiser } from "./appraiser.ts";
 import type { RequestClass } from "./class-table.ts";
 import { Mark } from "./event-ring.ts";
+import { Participants } from "./participants.ts";
 import { PathSketch } from "./path-sketch.ts";
-import { type SavedSite, Site } from "./site.ts";
+import { bansParticipants, type SavedSite, Site } from "./site.ts";
 import type { SavedLevel } from "./slow-failures.ts";
 import { type SavedSourceBaseline, SourceBaseline } from "./source-baseline.ts";
 import { type Norms, SourceJudge, type SourceReading } from "./source-judge.ts";
@@ -64,6 +65,8 @@ export class Detector {
   readonly #judge: SourceJudge;
   readonly #site: Site;
   readonly #sourceBaseline: SourceBaseline;
+  /** Who takes part in a surge; null unless such sources are to be banned. */
+  #participants: Participants | null;
   /** What `resume` goes on from, while the windows are being refilled: nothing is taught or judged until then. */
   #refilling: SavedDetector | null = null;
   /** No time has passed since `resume`. */
@@ -72,7 +75,10 @@ export class Detector {
   /** The same object for every request: nobody keeps it. */
   readonly #present: { -readonly [K in keyof Norms]: Norms[K] };
 
-  constructor(settings: DetectorSettings, tuning: Tuning = TUNING) {
+  constructor(
+    settings: DetectorSettings,
+    private readonly tuning: Tuning = TUNING,
+  ) {
     const { detection } = settings;
     this.#settings = settings;
     this.#isContract = detection.profile === "contract";
@@ -83,6 +89,7 @@ export class Detector {
     this.#appraiser = new Appraiser(detection, tuning, this.#windows.table);
     this.#judge = new SourceJudge(detection, tuning, this.#windows.table, this.#appraiser);
     this.#site = new Site(settings, tuning, this.#windows);
+    this.#participants = bansParticipants(settings) ? new Participants(tuning) : null;
     this.#present = { at: 0, isLearning: true, site: this.#site.baseline, sources: this.sourceBaseline };
   }
 
@@ -130,7 +137,7 @@ export class Detector {
 
   /** Sources put out because there were too many. */
   get shed(): number {
-    return this.#windows.table.shed;
+    return this.#windows.table.shed + (this.#participants?.missed ?? 0);
   }
 
   history(): HistoryPoint[] {
@@ -148,6 +155,7 @@ export class Detector {
     this.#appraiser.configure(settings.detection);
     this.#judge.configure(settings.detection);
     this.#site.configure(settings);
+    this.#participants = bansParticipants(settings) ? (this.#participants ?? new Participants(this.tuning)) : null;
     this.#sourceBaseline.configure(sourceSettings(settings));
   }
 
@@ -180,6 +188,7 @@ export class Detector {
       ({ path, kind } = appraisal);
     }
     this.#site.count(record);
+    if (this.#participants !== null && !exempt) this.#participate(record, source, slot, kind ?? "page");
     this.#sketch(record, path, kind, slot);
     if (!exempt) this.#judgeSource(slot, record, slowLevel, events, kind);
     if (this.#isContract) this.#judgeSite(events);
@@ -190,6 +199,7 @@ export class Detector {
     const { table } = this.#windows;
     const slot = table.slotOf(source);
     this.#appraiser.punish(source, this.#now);
+    this.#participants?.forget(source);
     if (slot === undefined) return;
     if (!this.#isContract) this.#site.retract(this.#second, this.#windows.secondsOf(slot));
     table.forget(slot);
@@ -353,6 +363,7 @@ export class Detector {
     events.elapsed(this.#now);
     this.#mature(events);
     this.#judgeSite(events);
+    if (this.#participants !== null) this.#judgeParticipants(this.#participants, events);
     if (this.#now >= this.#recalculateAt) this.#recalculate(events);
     const isIdle = this.#windows.isEmpty && this.#site.anomaly === null;
     if (isIdle && this.#second < until) this.#skipIdle(until, events);
@@ -417,6 +428,27 @@ export class Detector {
     // A source too quiet to be sketched is known by the request that decided.
     if (verdict.topPaths.length > 0 || record === null) events.verdict(verdict);
     else events.verdict({ ...verdict, ...sketchOf(record, kind) });
+  }
+
+  #participate(record: AccessRecord, source: Source, slot: number, kind: RequestClass): void {
+    const seed = this.#windows.table.columns.seed[slot]!;
+    this.#participants?.observe(record, source, seed, kind, this.#now, this.#site.surgeSince);
+  }
+
+  /** Once a second while an anomaly fires: who does nothing but what surges? */
+  #judgeParticipants(participants: Participants, events: DetectorEvents): void {
+    const since = this.#site.surgeSince;
+    if (since === null || this.isLearning || this.#refilling !== null) return;
+    const { trust } = this.#appraiser;
+    const suspects = participants.suspects(
+      this.#site.surging(this.#now),
+      (source) => trust.until(source) > this.#now,
+      this.#settings.detection.global.min_sources,
+    );
+    for (const suspect of suspects) {
+      participants.forget(suspect.source);
+      events.verdict(this.#judge.participant(suspect, since, this.#norms()));
+    }
   }
 
   #judgeSite(events: DetectorEvents): void {

@@ -37,6 +37,11 @@ export class GlobalWatch {
     return this.#firingSince;
   }
 
+  /** When the site began to be out of its normal, or null: before it fires, too. */
+  get hotSince(): EpochMs | null {
+    return this.#hotSince;
+  }
+
   update(at: EpochMs, hot: boolean): GlobalChange {
     return hot ? this.#hot(at) : this.#normal(at);
   }

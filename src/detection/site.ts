@@ -6,8 +6,9 @@ import { Baseline, type BaselineSettings, type SavedBaseline } from "./baseline.
 import { type GlobalChange, GlobalWatch, type SavedWatch } from "./global-watch.ts";
 import { type SavedHistory, SiteHistory } from "./history.ts";
 import { type Minute, Minutes } from "./minutes.ts";
-import { PathSketch } from "./path-sketch.ts";
+import { topNetworks } from "./networks.ts";
 import type { SecondCount, SourceWindows } from "./source-windows.ts";
+import { surgingPaths, TrafficSketch } from "./traffic-sketch.ts";
 import type { Tuning } from "./tuning.ts";
 import { compare, type Thresholds, Trigger } from "./verdict.ts";
 
@@ -28,8 +29,14 @@ export interface SavedSite {
   readonly minutes: readonly Minute[];
 }
 
-/** The site is sketched by one request in so many. */
-const SAMPLE = 8;
+/** The site is sketched by one request in so many, a power of two. */
+const SAMPLE_BITS = 3;
+const SAMPLE = 1 << SAMPLE_BITS;
+
+/** Entries of each list in the evidence. */
+const TOP = 5;
+
+const NOTHING: ReadonlySet<string> = new Set();
 
 /** The site as a whole: its seconds, its baseline, and whether it is out of its normal now. */
 export class Site {
@@ -39,8 +46,14 @@ export class Site {
   readonly #minutes = new Minutes();
   #thresholds: Thresholds;
   #trigger: Trigger;
-  #sketch = new PathSketch();
-  #lastSketch = new PathSketch();
+  #sketch = new TrafficSketch();
+  #lastSketch = new TrafficSketch();
+  /** Of the time before the site went out of its normal; null while it is normal. */
+  #calmSketch: TrafficSketch | null = null;
+  /** Requests counted, to take one in SAMPLE by chance. */
+  #counted = 0;
+  /** Is every request sketched? While there is a surge whose participants may be banned. */
+  #isClose = false;
   #secondRequests = 0;
   #secondErrors = 0;
   #lastGlobal: GlobalVerdict | null = null;
@@ -78,7 +91,9 @@ export class Site {
   count(record: AccessRecord): void {
     this.#secondRequests++;
     if (record.status >= 400) this.#secondErrors++;
-    if (this.windows.requests % SAMPLE === 0) this.#sketch.add(record.path, record.status, record.userAgent, SAMPLE);
+    // Spread by a Weyl sequence: every eighth request would be the same file of every page load.
+    if (this.#isClose) this.#sketch.add(record, 1);
+    else if (Math.imul(++this.#counted, 0x9e3779b1) >>> (32 - SAMPLE_BITS) === 0) this.#sketch.add(record, SAMPLE);
   }
 
   /** The open second is over: it is learned from, unless the site is anomalous. */
@@ -115,8 +130,43 @@ export class Site {
 
   recalculate(at: EpochMs): void {
     this.#baseline.recalculate(at);
+    this.#turnSketch();
+  }
+
+  /** When the site began to be out of its normal, or null: before it is told, too. */
+  get surgeSince(): EpochMs | null {
+    return this.#watch.hotSince;
+  }
+
+  /** What the excess is made of while an anomaly fires; see surgingPaths. */
+  surging(at: EpochMs): ReadonlySet<string> {
+    const since = this.#watch.hotSince;
+    if (this.#watch.firingSince === null || since === null || at <= since) return NOTHING;
+    const now = this.#recentSketch();
+    const rates = { calm: this.baseline.mean, surge: this.#rate };
+    return surgingPaths(now, this.#calmSketch, rates, this.tuning);
+  }
+
+  /** A surge begins or is over: what is asked in it and what in calm times are not to be mixed. */
+  #keepApart(): void {
+    const isSurge = this.#watch.hotSince !== null;
+    this.#calmSketch = isSurge ? this.#recentSketch() : null;
+    this.#isClose = isSurge && bansParticipants(this.settings);
+    this.#lastSketch = new TrafficSketch();
+    this.#sketch = new TrafficSketch();
+  }
+
+  #turnSketch(): void {
     this.#lastSketch = this.#sketch;
-    this.#sketch = new PathSketch();
+    this.#sketch = new TrafficSketch();
+  }
+
+  /** The last minute or two; since the surge began when there is one. */
+  #recentSketch(): TrafficSketch {
+    const recent = new TrafficSketch();
+    recent.merge(this.#sketch);
+    recent.merge(this.#lastSketch);
+    return recent;
   }
 
   /** Looks at the site now and tells what changed. */
@@ -125,7 +175,9 @@ export class Site {
     const isAbove = rate > this.#trigger.of(this.baseline);
     const hot = isAbove && (this.#isContract || this.#isWidespread());
     const since = this.#watch.firingSince;
+    const before = this.#watch.hotSince;
     const change = this.#watch.update(at, hot);
+    if ((before === null) !== (this.#watch.hotSince === null)) this.#keepApart();
     if (since === null) this.#forgetBuildUp();
     if (hot && (change !== null || this.#lastGlobal === null)) this.#lastGlobal = this.#verdict(at, rate);
     if (change === null) return;
@@ -208,8 +260,9 @@ export class Site {
 
   #verdict(at: EpochMs, rate: number): GlobalVerdict {
     const { table, requests, errors } = this.windows;
-    const sketch = this.#sketch.paths(1).length > 0 ? this.#sketch : this.#lastSketch;
-    const top = table.top(5, (slot) => table.columns.requests[slot]!);
+    const sketch = this.#recentSketch();
+    if (!sketch.isTelling && this.#calmSketch !== null) sketch.merge(this.#calmSketch);
+    const top = table.top(TOP, (slot) => table.columns.requests[slot]!);
     return {
       scope: "global",
       at,
@@ -224,10 +277,13 @@ export class Site {
       ...compare(rate, this.baseline, this.#thresholds),
       thresholds: this.#thresholds,
       trusted: false,
-      topPaths: sketch.paths(),
-      statuses: sketch.statuses(),
+      topPaths: sketch.paths.top(TOP).map(({ key, count }) => ({ path: key, count })),
+      statuses: sketch.statuses.top(TOP).map(({ key, count }) => ({ status: key, count })),
       sources: table.active,
       topSources: top.map((slot) => ({ source: table.sourceOf(slot), count: table.columns.requests[slot]! })),
+      topNetworks: topNetworks(table, TOP),
+      topAgents: sketch.agents.top(TOP).map(({ key, count }) => ({ agent: key, count })),
+      bansParticipants: bansParticipants(this.settings),
     };
   }
 }
@@ -235,6 +291,11 @@ export class Site {
 /** The first second of the minute after the one that holds `second`. */
 function nextMinute(second: number): number {
   return (Math.floor(second / 60) + 1) * 60;
+}
+
+/** Is it asked for, and can it be done? The contract knows no classes to tell a page from what comes with it. */
+export function bansParticipants({ detection }: SiteSettings): boolean {
+  return detection.global.ban_participants && detection.profile !== "contract";
 }
 
 function baselineSettings({ baseline, detection }: SiteSettings): BaselineSettings {

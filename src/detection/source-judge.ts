@@ -4,6 +4,7 @@ import type { BaselineSnapshot, SourceVerdict } from "../decision.ts";
 import type { SurgeReading, TestReading } from "../explanation.ts";
 import type { Appraiser } from "./appraiser.ts";
 import { type Bars, barsOf } from "./bars.ts";
+import type { Suspect } from "./participants.ts";
 import { SLOW_MS } from "./slow-failures.ts";
 import type { SourceTable } from "./source-table.ts";
 import { SUSTAINED_MS } from "./source-windows.ts";
@@ -74,6 +75,35 @@ export class SourceJudge {
     if (this.#isContract) return norms.isLearning ? this.#ceiling(slot, norms) : this.#requests(slot, norms);
     if (norms.isLearning) return this.#ceiling(slot, norms) ?? this.#failures(slot, slowLevel, norms);
     return this.#requests(slot, norms) ?? this.#failures(slot, slowLevel, norms) ?? this.#sustained(slot, norms);
+  }
+
+  /** The verdict on a source that does nothing but what surges since `since`. Its rate is below its trigger. */
+  participant(suspect: Suspect, since: EpochMs, norms: Norms): SourceVerdict {
+    const { source, firstAt, looks, requests, errors, paths, userAgent, crowd } = suspect;
+    const windowMs = Math.max(1000, norms.at - firstAt);
+    const rate = requests / (windowMs / 1000);
+    return {
+      scope: "source",
+      source,
+      at: norms.at,
+      firstAt,
+      profile: this.settings.profile,
+      stream: "requests",
+      windowMs,
+      requests,
+      errors,
+      rate,
+      comparedRate: rate,
+      baseline: norms.sources,
+      ...compare(rate, norms.sources, this.thresholds),
+      reasons: ["participant"],
+      thresholds: this.thresholds,
+      trusted: false,
+      topPaths: paths.slice(0, 5),
+      statuses: [],
+      userAgent: userAgent?.slice(0, 200),
+      surge: { since, looks, crowd },
+    };
   }
 
   read(slot: number, norms: Norms): SourceReading {

@@ -44,6 +44,16 @@ export interface Tuning {
   readonly freezeMs: number;
   /** How long the site must be normal before its anomaly is over. */
   readonly calmMs: number;
+  /** With global.ban_participants: a path surges from this share of the excess, when all that do make up the other. */
+  readonly surgingShare: number;
+  readonly surgingTotal: number;
+  /** And when it is asked for so many times as often as before. */
+  readonly surgingGrowth: number;
+  /** Looks at nothing but what surges that make a source suspect, and their mean over its crowd. */
+  readonly participantLooks: number;
+  readonly crowdLooks: number;
+  /** Readers seen to load files from this site, at least: else a source without any tells nothing. */
+  readonly company: number;
 }
 
 export interface Costs {
@@ -133,6 +143,18 @@ export const TUNING: Tuning = {
   freezeMs: 15 * 60_000,
   // One window: everything that was hot has left it.
   calmMs: 60_000,
+  // A flood has a handful of targets; the files and pages of a crowd are many, and so is growth of the whole site.
+  surgingShare: 0.1,
+  // What is asked for besides during a surge is not what it is made of.
+  surgingTotal: 0.5,
+  // What all clients of an application ask for anyway grows with them; the target of a flood was one page of many.
+  surgingGrowth: 10,
+  // People look once, come back to the page, reload it when it is slow; the fifth time they have something else to do.
+  participantLooks: 5,
+  // Of a crowd nearly everybody looks once; a flood is few sources for what it does, and each comes again and again.
+  crowdLooks: 2,
+  // Of the readers of a day most are robots, which load no files; of a site whose files lie elsewhere nobody does.
+  company: 10,
 };
 
 /** How long a fetched file counts as fetched, a seen page as seen, a failed path as failed, a health page as asked for. */

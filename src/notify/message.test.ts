@@ -135,8 +135,20 @@ describe("outcomeMessage", () => {
         "*Baseline*\n0.70 ± 0.50 req/s (rolling, 1800 samples)",
         "*Sources*\n120",
         "*Since*\n2026-04-25T12:00:00Z",
-        "Top sources\n40 × 203.0.113.10\n\nTop paths\n300 × /login\n\nStatuses\n300 × 401",
+        "Top sources\n40 × 203.0.113.10\n\nTop networks\n210 × 203.0.113.0/24\n\nTop paths\n300 × /login\n\nStatuses\n300 × 401\n\nTop user agents\n300 × python-httpx/0.27.2",
       ],
+    ],
+    [
+      "a global anomaly whose participants are banned",
+      outcome(globalAlert("firing", { bansParticipants: true })),
+      "first",
+      ["Global anomaly", "Sources that do nothing else are banned."],
+    ],
+    [
+      "a global anomaly that an older version saved",
+      outcome(globalAlert("firing", { topNetworks: undefined as never, topAgents: undefined as never })),
+      "first",
+      ["Top sources\n40 × 203.0.113.10\n\nTop paths\n300 × /login\n\nStatuses\n300 × 401"],
     ],
     ["a global anomaly that goes on", outcome(globalAlert("still-firing")), "repeat-due", ["Global anomaly continues"]],
     [

@@ -1,9 +1,10 @@
 /** Outcomes and digests in the reader's words, laid out for Slack. [pure] */
 import type { EpochMs } from "../accesslog/record.ts";
-import type { Alert, Ban, Decision, Evidence, Outcome } from "../decision.ts";
+import type { Alert, Ban, Decision, Evidence, GlobalVerdict, Outcome } from "../decision.ts";
 import {
   alertText,
   banLengthText,
+  bannedForText,
   baselineSourceText,
   baselineText,
   causeText,
@@ -16,7 +17,8 @@ import {
 } from "../wording.ts";
 import type { Fact } from "./blocks.ts";
 import type { Digest } from "./digest.ts";
-import { compose } from "./layout.ts";
+import { defuse } from "./escape.ts";
+import { type Crowd, compose } from "./layout.ts";
 import type { Message } from "./notifier.ts";
 import { type Tally, tallyText } from "./tally.ts";
 import type { TellReason } from "./telling.ts";
@@ -107,7 +109,7 @@ function alertMessage(alert: Alert, at: EpochMs, hostname: string): Message {
       }[state];
       return compose(
         title,
-        "Nobody is banned for it.",
+        sentence(bannedForText(verdict)),
         at,
         hostname,
         [
@@ -117,20 +119,14 @@ function alertMessage(alert: Alert, at: EpochMs, hostname: string): Message {
           { label: "Since", value: timeText(since) },
         ],
         verdict,
-        verdict.topSources.map(({ source, count }) => `${count} × ${source}`),
+        crowd(verdict),
       );
     }
     case "circuit-breaker":
-      return compose(
-        alert.state === "open" ? "Circuit breaker open: banning is paused" : "Circuit breaker closed: banning goes on",
-        sentence(alertText(alert)),
-        at,
-        hostname,
-        [
-          { label: "Bans in the last minute", value: String(alert.bansInMinute) },
-          { label: "Limit", value: String(alert.limit) },
-        ],
-      );
+      return compose(breakerTitle(alert), sentence(alertText(alert)), at, hostname, [
+        { label: "Bans in the last minute", value: String(alert.bansInMinute) },
+        { label: "Limit", value: String(alert.limit) },
+      ]);
     case "ban-ineffective": {
       const { ban, requests, sinceBanMs } = alert;
       const note = `${requests} of its requests reached the log in the ${lengthText(sinceBanMs)} since the ban: the firewall does not stop this traffic. Run: anomaly-detector check --host`;
@@ -167,6 +163,20 @@ function alertMessage(alert: Alert, at: EpochMs, hostname: string): Message {
     default:
       return alert satisfies never;
   }
+}
+
+function breakerTitle({ state, of }: Extract<Alert, { type: "circuit-breaker" }>): string {
+  const what = of === "participants" ? "banning participants" : "banning";
+  return state === "open" ? `Circuit breaker open: ${what} is paused` : `Circuit breaker closed: ${what} goes on`;
+}
+
+/** Where a global anomaly comes from, and as what; the agents are attacker text. */
+function crowd({ topSources, topNetworks = [], topAgents = [] }: GlobalVerdict): Crowd {
+  return {
+    sources: topSources.map(({ source, count }) => `${count} × ${source}`),
+    networks: topNetworks.map(({ network, count }) => `${count} × ${network}`),
+    agents: topAgents.map(({ agent, count }) => `${count} × ${defuse(agent) || "(none)"}`),
+  };
 }
 
 /** A storm in one message: every outcome counted, the first few sources named. */

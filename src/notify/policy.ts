@@ -50,6 +50,7 @@ export function createPolicy(settings: PolicySettings = DEFAULT_POLICY): Policy 
   const storm = new Storm(settings);
   const anomaly = new Lasting(settings.repeatMs);
   const breaker = new Lasting(settings.repeatMs);
+  const crowdBreaker = new Lasting(settings.repeatMs);
   const lag = new Lasting(settings.repeatMs);
   /** When a mended firewall was last told: who flushes it each second must not fill the channel. */
   let mendedAt: EpochMs | null = null;
@@ -75,7 +76,7 @@ export function createPolicy(settings: PolicySettings = DEFAULT_POLICY): Policy 
       case "global-anomaly":
         return anomaly.decide(alert.state !== "resolved", outcome, now);
       case "circuit-breaker":
-        return breaker.decide(alert.state === "open", outcome, now);
+        return (alert.of === "participants" ? crowdBreaker : breaker).decide(alert.state === "open", outcome, now);
       case "ban-ineffective": {
         const { source } = alert.ban;
         const toldAt = ineffective.get(source);
@@ -113,7 +114,13 @@ export function createPolicy(settings: PolicySettings = DEFAULT_POLICY): Policy 
           return decision satisfies never;
       }
     },
-    due: (now) => [...anomaly.due(now), ...breaker.due(now), ...lag.due(now), ...storm.due(now)],
+    due: (now) => [
+      ...anomaly.due(now),
+      ...breaker.due(now),
+      ...crowdBreaker.due(now),
+      ...lag.due(now),
+      ...storm.due(now),
+    ],
     drain: () => storm.drain(),
   };
 }

@@ -1,7 +1,7 @@
 /** One configuration in a replay: its engine, and what it would have done. [pure] */
 import type { AccessRecord, EpochMs } from "../accesslog/record.ts";
 import type { Config } from "../config/schema.ts";
-import type { Alert, Ban, BaselineSnapshot, Decision } from "../decision.ts";
+import type { Alert, Ban, BaselineSnapshot, Decision, GlobalVerdict } from "../decision.ts";
 import { Engine } from "../engine.ts";
 import type { Source } from "../net/cidr.ts";
 
@@ -21,7 +21,7 @@ export class Contender {
   readonly bans: Ban[] = [];
   readonly alerts: TimedAlert[] = [];
   /** From `since` to the end of each global anomaly, or to the end of the log. */
-  readonly anomalies: { readonly since: EpochMs; until: EpochMs | null }[] = [];
+  readonly anomalies: { readonly since: EpochMs; until: EpochMs | null; readonly verdict: GlobalVerdict }[] = [];
   /** As last recalculated. */
   baseline: { readonly site: BaselineSnapshot; readonly sources: BaselineSnapshot } | null = null;
 
@@ -88,7 +88,7 @@ export class Contender {
       if (open !== undefined) open.until = at;
     } else {
       this.alerts.push({ at, alert });
-      if (alert.state === "firing") this.anomalies.push({ since: alert.since, until: null });
+      if (alert.state === "firing") this.anomalies.push({ since: alert.since, until: null, verdict: alert.verdict });
     }
   }
 }

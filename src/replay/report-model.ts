@@ -12,9 +12,9 @@ import {
   valueTicks,
   x,
 } from "../dashboard/geometry.ts";
-import type { Ban } from "../decision.ts";
+import type { Ban, GlobalVerdict } from "../decision.ts";
 import { triggerRate } from "../detection/verdict.ts";
-import { banLengthText, baselineText, causeText, ordinal } from "../wording.ts";
+import { banLengthText, baselineText, causeText, ordinal, trafficRows } from "../wording.ts";
 import { type Contender, timeToBan } from "./contender.ts";
 import { type Banned, difference } from "./difference.ts";
 import { evidenceRows, figures } from "./text.ts";
@@ -246,11 +246,17 @@ function contenderModel(contender: Contender): ContenderModel {
     cells: [bans, sources, alerts, dropped, firstBan, medianTimeToBan],
     bans: contender.bans.slice(0, MOST_ROWS).map(banRow),
     unlisted: Math.max(0, contender.bans.length - MOST_ROWS),
-    alerts: contender.anomalies.slice(0, MOST_ALERTS).map(({ since, until }) => ({
+    alerts: contender.anomalies.slice(0, MOST_ALERTS).map(({ since, until, verdict }) => ({
       time: timeText(since),
-      text: until === null ? "global anomaly, to the end of the log" : `global anomaly for ${spanText(until - since)}`,
+      text: `${until === null ? "global anomaly, to the end of the log" : `global anomaly for ${spanText(until - since)}`}; when it was told: ${printable(trafficWords(verdict), 400)}`,
     })),
   };
+}
+
+function trafficWords(verdict: GlobalVerdict): string {
+  return trafficRows(verdict, 2)
+    .map(([name, text]) => `${name} ${text}`)
+    .join("; ");
 }
 
 function banRow(ban: Ban): BanRow {

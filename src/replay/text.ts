@@ -1,7 +1,7 @@
 /** What a replay prints. [pure] */
 import { columns, counted, printable, spanText, timeText } from "../cli/terminal.ts";
 import type { Ban, SourceVerdict } from "../decision.ts";
-import { alertText, banLengthText, baselineText, causeText, kindText, ordinal } from "../wording.ts";
+import { alertText, banLengthText, baselineText, causeText, kindText, ordinal, trafficRows } from "../wording.ts";
 import { type Contender, type ReplayDecision, timeToBan } from "./contender.ts";
 import type { Banned, Difference } from "./difference.ts";
 import type { SessionStatus } from "./session.ts";
@@ -26,6 +26,12 @@ export function decisionLine(decision: ReplayDecision): string | null {
     default:
       return decision satisfies never;
   }
+}
+
+/** What a global anomaly is made of, indented, for --list. */
+export function crowdLines({ alert }: Extract<ReplayDecision, { kind: "alert" }>): string[] {
+  if (alert.type !== "global-anomaly" || alert.state === "resolved") return [];
+  return columns(trafficRows(alert.verdict).map(([name, text]) => [`      ${name}`, printable(text, 300)]));
 }
 
 /** What led to a ban, indented, for --list. */

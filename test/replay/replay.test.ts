@@ -5,6 +5,7 @@ import { gunzipSync } from "node:zlib";
 import { readArchive } from "../../src/accesslog/archive.ts";
 import { createParser } from "../../src/accesslog/parse.ts";
 import { loadConfig } from "../../src/config/load.ts";
+import type { Config } from "../../src/config/schema.ts";
 import type { Decision } from "../../src/decision.ts";
 import { Engine } from "../../src/engine.ts";
 import { Pump } from "../../src/pump.ts";
@@ -20,15 +21,25 @@ const FAILING: ReadonlySet<string> = new Set([
 
 const BEGIN = new Trace(0).start;
 
-async function replay(name: string, config: "its own" | "the defaults" = "its own"): Promise<Decision[]> {
-  const directory = `${import.meta.dir}/${name}`;
-  const loaded = await loadConfig(config === "its own" ? `${directory}/config.yaml` : null, {});
+type Setting = "its own" | "the defaults" | "participants banned";
+
+async function configOf(name: string, setting: Setting): Promise<Config> {
+  const loaded = await loadConfig(setting === "the defaults" ? null : `${import.meta.dir}/${name}/config.yaml`, {});
   if (!loaded.ok) throw new Error(`${name}: config.yaml is bad`);
+  const { config } = loaded;
+  if (setting !== "participants banned") return config;
+  const { detection } = config;
+  return { ...config, detection: { ...detection, global: { ...detection.global, ban_participants: true } } };
+}
+
+async function replay(name: string, setting: Setting = "its own"): Promise<Decision[]> {
+  const directory = `${import.meta.dir}/${name}`;
+  const config = await configOf(name, setting);
   const decisions: Decision[] = [];
   const parser = createParser({ fields: {} });
-  const pump = new Pump(new Engine(loaded.config), parser, (decision) => decisions.push(decision));
+  const pump = new Pump(new Engine(config), parser, (decision) => decisions.push(decision));
   const progress = { bytes: 0, oversized: 0 };
-  await readArchive(`${directory}/access.log.gz`, loaded.config.log.max_line_bytes, progress, (buffer, start, end) =>
+  await readArchive(`${directory}/access.log.gz`, config.log.max_line_bytes, progress, (buffer, start, end) =>
     pump.window(buffer, start, end),
   );
   pump.end();
@@ -97,6 +108,36 @@ describe("a configuration of its own", () => {
       expect(expectations(name).flatMap((expected) => complaint(expected, decisions) ?? [])).not.toEqual([]);
     });
   }
+});
+
+describe("detection.global.ban_participants", () => {
+  test("bans in no innocent case whom the defaults do not", async () => {
+    const banned: string[] = [];
+    for (const { name, expected } of CASES) {
+      if (FAILING.has(name) || !expected.some(({ must }) => must === "no-ban")) continue;
+      for (const decision of await replay(name, "participants banned"))
+        if (decision.kind === "ban") banned.push(`${name}: ${decision.ban.source} ${causeText(decision.ban)}`);
+    }
+    expect(banned).toEqual([]);
+  }, 60_000);
+
+  test("bans nearly all of a distributed flood that comes again and again, and nobody else", async () => {
+    const decisions = await replay("dist_500", "participants banned");
+    const bans = decisions.flatMap((decision) => (decision.kind === "ban" ? [decision.ban] : []));
+    expect(bans.filter(({ source }) => !source.startsWith("198.19."))).toEqual([]);
+    expect(new Set(bans.map(({ source }) => source)).size).toBeGreaterThan(300);
+    for (const { cause } of bans)
+      expect(cause).toMatchObject({ reasons: ["participant"], surge: { looks: expect.any(Number) } });
+    // Without it nobody is.
+    expect((await replay("dist_500")).filter(({ kind }) => kind === "ban")).toEqual([]);
+  });
+
+  test("who looks once or twice is no participant, although three thousand do", async () => {
+    const decisions = await replay("dist_5000", "participants banned");
+    const bans = decisions.flatMap((decision) => (decision.kind === "ban" ? [decision.ban.source] : []));
+    expect(bans.filter((source) => !source.startsWith("198.19."))).toEqual([]);
+    expect(bans.length).toBeLessThan(30);
+  });
 });
 
 describe("attackers only", () => {

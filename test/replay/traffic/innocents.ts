@@ -68,6 +68,38 @@ export const INNOCENTS: readonly Case[] = [
     expected: NO_BAN,
   },
   {
+    name: "flash_crowd_elsewhere",
+    why: "A larger crowd, in two minutes, for one article whose files lie on another host: this log has nothing of them but one request each. One in five comes back to the page once or twice, one in fifty reloads it until it has looked seven times. Nobody in it is an attacker, with detection.global.ban_participants neither.",
+    seconds: CALM + 420,
+    build(trace) {
+      for (let i = 0; i < 800; i++) {
+        const source = `198.18.${200 + (i >> 7)}.${1 + (i & 127)}`;
+        let at = CALM + trace.between(0, 120);
+        const looks = trace.chance(0.02) ? 7 : trace.chance(0.2) ? trace.whole(2, 3) : 1;
+        for (let look = 0; look < looks; look++, at += trace.between(3, 25))
+          trace.add(at, source, "GET", "/2025/11/the-old-mill/", 200, { bytes: 14_000 });
+      }
+    },
+    expected: NO_BAN,
+  },
+  {
+    name: "live_ticker",
+    why: "Something happens, and the page that tells of it asks for itself every twenty seconds. Two hundred people have it open, most of them came in the last minutes with the files of the theme, some have had it open since the morning. Repeating alone makes nobody an attacker.",
+    seconds: CALM + 420,
+    build(trace) {
+      for (let i = 0; i < 200; i++) {
+        const source = `198.18.${210 + (i >> 7)}.${1 + (i & 127)}`;
+        const isEarly = i < 15;
+        const from = isEarly ? trace.between(0, 400) : CALM + trace.between(0, 90);
+        trace.every(from, CALM + 420, 20, (at) => trace.add(at, source, "GET", "/live/", 200, { bytes: 5000 }));
+        if (!isEarly)
+          for (const file of ["style.css", "main.js", "logo.svg"])
+            trace.add(from + 1, source, "GET", `/theme/${file}`, 200);
+      }
+    },
+    expected: NO_BAN,
+  },
+  {
     name: "own_thumbnails",
     why: "A gallery of another application: somebody scrolls through four years of it, fourteen thumbnails a second, each at a path of its own without an extension. detection.classes says what they are; taken for pages they would be a flood.",
     seconds: CALM + 120,
