@@ -167,6 +167,15 @@ export type Decision =
       readonly at: EpochMs;
       readonly site: BaselineSnapshot;
       readonly sources: BaselineSnapshot;
+    }
+  /** It was armed or disarmed. `by`: a person, or what of the configuration; shown, never executed. */
+  | {
+      readonly kind: "mode";
+      readonly at: EpochMs;
+      readonly mode: "enforce" | "watch-only";
+      readonly by: string;
+      /** Bans that are in force from now on, or no longer in the firewall. */
+      readonly bans: number;
     };
 
 /** What came of a decision. Audit, notifier and dashboard report outcomes, not intentions. */

@@ -66,6 +66,7 @@ export class Effects {
         else this.#tell({ decision, result: "done", at: this.parts.clock.now() });
         break;
       case "baseline":
+      case "mode":
         this.#tell({ decision, result: "done", at: this.parts.clock.now() });
         break;
       default:

@@ -44,6 +44,7 @@ export function replayEvent(decision: Decision): ReplayEvent | null {
       return { ts, action: "ALERT", condition: alertText(alert), type: alert.type, ...evidence };
     }
     case "baseline":
+    case "mode":
       return null;
     default:
       return decision satisfies never;

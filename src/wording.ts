@@ -101,6 +101,11 @@ export function unbanText(unban: Extract<Decision, { kind: "unban" }>): string {
   return `${unban.why}${by}, ${ordinal(unban.ban.banCount)} offence`;
 }
 
+/** Who armed or disarmed, and what became of the bans: "by alice, 3 bans in force". */
+export function modeText({ mode, by, bans }: Extract<Decision, { kind: "mode" }>): string {
+  return `by ${by}, ${bans} ${bans === 1 ? "ban" : "bans"} ${mode === "enforce" ? "in force" : "out of the firewall"}`;
+}
+
 /** How long a ban lasts as a whole, in milliseconds. */
 export function banLengthMs(ban: Ban): number | "permanent" {
   return ban.until === "permanent" ? "permanent" : ban.until - ban.since;

@@ -105,6 +105,14 @@ export const baselineDecision = (): Decision => ({
   sources: baseline({ mean: 1.1, stddev: 1.37, samples: 400 }),
 });
 
+export const modeDecision = (mode: "enforce" | "watch-only", by = "alice", bans = 3): Decision => ({
+  kind: "mode",
+  at: AT,
+  mode,
+  by,
+  bans,
+});
+
 export const outcome = (decision: Decision, over: Partial<Outcome> = {}): Outcome => ({
   decision,
   result: "done",
@@ -246,6 +254,13 @@ const anyDecision: fc.Arbitrary<Decision> = fc.oneof(
   }),
   fc.record({ kind: fc.constant("alert" as const), at: anyAt, alert: anyAlert }),
   fc.record({ kind: fc.constant("baseline" as const), at: anyAt, site: anyBaseline, sources: anyBaseline }),
+  fc.record({
+    kind: fc.constant("mode" as const),
+    at: anyAt,
+    mode: fc.constantFrom("enforce" as const, "watch-only" as const),
+    by: hostileText,
+    bans: fc.nat(),
+  }),
 );
 
 /** Any outcome of any decision, with hostile text wherever text can stand. */

@@ -1,11 +1,14 @@
-/** Old logs, read from start to end: plain or gzip, or standard input. */
+/** Old logs, read from start to end: files or standard input, plain or gzip. */
 import { createReadStream } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
-import { pipeline, type Readable, Transform } from "node:stream";
+import { pipeline, Readable, Transform } from "node:stream";
 import { createGunzip } from "node:zlib";
 
 /** Room for whole lines; a longer line is skipped and counted, as in the tail. */
 const CHUNK_BYTES = 1 << 20;
+
+/** RFC 1952: what every gzip begins with. */
+const GZIP_MAGIC = [0x1f, 0x8b];
 
 /** How far a file has been read; kept up to date while it is. */
 export interface ArchiveProgress {
@@ -30,8 +33,12 @@ export async function readArchive(
   onWindow: (buffer: Buffer, start: number, end: number) => void,
 ): Promise<void> {
   const windows = new LineWindows(maxLineBytes, progress, onWindow);
-  if (path === "-" || (await isGzip(path))) {
-    for await (const chunk of unpacked(path, progress)) windows.push(chunk as Buffer);
+  if (path === "-") {
+    const { raw, isGzip } = await standardInput();
+    for await (const chunk of unpacked(raw, isGzip, progress)) windows.push(chunk as Buffer);
+  } else if (await isGzipFile(path)) {
+    const raw = createReadStream(path, { highWaterMark: CHUNK_BYTES });
+    for await (const chunk of unpacked(raw, true, progress)) windows.push(chunk as Buffer);
   } else await readPlain(path, progress, windows);
   windows.end();
 }
@@ -54,9 +61,24 @@ async function fill(file: FileHandle, buffer: Buffer): Promise<number> {
   return (await file.read(buffer, 0, buffer.length, null)).bytesRead;
 }
 
-function unpacked(path: string, progress: ArchiveProgress): Readable {
-  const zipped = path !== "-";
-  const raw = path === "-" ? process.stdin : createReadStream(path, { highWaterMark: CHUNK_BYTES });
+/** Standard input, and what its first bytes say it is. They may come one by one. */
+async function standardInput(): Promise<{ raw: Readable; isGzip: boolean }> {
+  const chunks = process.stdin[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  let head: Buffer = Buffer.alloc(0);
+  while (head.length < GZIP_MAGIC.length) {
+    const { done, value } = await chunks.next();
+    if (done) break;
+    head = Buffer.concat([head, value]);
+  }
+  return { raw: Readable.from(joined(head, chunks), { objectMode: false }), isGzip: isGzip(head) };
+}
+
+async function* joined(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+  if (head.length > 0) yield head;
+  for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
+}
+
+function unpacked(raw: Readable, zipped: boolean, progress: ArchiveProgress): Readable {
   const counted = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       progress.bytes += chunk.length;
@@ -70,11 +92,15 @@ function unpacked(path: string, progress: ArchiveProgress): Readable {
   return pipeline(stages, () => {}) as unknown as Readable;
 }
 
-async function isGzip(path: string): Promise<boolean> {
+function isGzip(head: Buffer): boolean {
+  return GZIP_MAGIC.every((byte, i) => head[i] === byte);
+}
+
+async function isGzipFile(path: string): Promise<boolean> {
   const file = await open(path, "r");
   try {
     const { bytesRead, buffer } = await file.read(Buffer.alloc(2), 0, 2, 0);
-    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b;
+    return isGzip(buffer.subarray(0, bytesRead));
   } finally {
     await file.close();
   }

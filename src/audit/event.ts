@@ -1,10 +1,10 @@
 /** What the audit log says about an outcome, before it becomes a line of text or of JSON. [pure] */
 import type { EpochMs } from "../accesslog/record.ts";
 import type { Alert, BaselineSnapshot, Decision, Evidence, Outcome } from "../decision.ts";
-import { alertText, banLengthMs, baselineSourceText, causeText, unbanText } from "../wording.ts";
+import { alertText, banLengthMs, baselineSourceText, causeText, modeText, unbanText } from "../wording.ts";
 
 /** What an audit line says was done. */
-export type AuditAction = "BAN" | "UNBAN" | "BASELINE" | "ALERT";
+export type AuditAction = "BAN" | "UNBAN" | "BASELINE" | "ALERT" | "ARM" | "DISARM";
 
 /** One audited event. Texts are raw: whoever prints them escapes them. */
 export interface AuditEvent {
@@ -79,6 +79,16 @@ function factsOf(decision: Decision): Facts {
         duration: null,
         banCount: null,
         evidence: { sources: decision.sources },
+      };
+    case "mode":
+      return {
+        action: decision.mode === "enforce" ? "ARM" : "DISARM",
+        ip: null,
+        condition: modeText(decision),
+        ...measured(null),
+        duration: null,
+        banCount: null,
+        evidence: { mode: decision.mode, by: decision.by, bans: decision.bans },
       };
     default:
       return decision satisfies never;

@@ -9,6 +9,7 @@ import {
   baselineDecision,
   globalAlert,
   hostileText,
+  modeDecision,
   outcome,
   SEED,
   source,
@@ -26,6 +27,16 @@ const lines: [name: string, Outcome, line: string][] = [
     "a ban, as in the contract",
     outcome(banDecision()),
     "[2026-04-25T12:00:00Z] BAN 203.0.113.10 | z-score 5.50 > 3.00 | 5.50 req/s | 0.70 ± 0.50 | 10m",
+  ],
+  [
+    "armed by a person",
+    outcome(modeDecision("enforce")),
+    "[2026-04-25T12:00:00Z] ARM - | by alice, 3 bans in force | - | - | -",
+  ],
+  [
+    "disarmed by one whose name deceives",
+    outcome(modeDecision("watch-only", "eve | x\n[2026", 1)),
+    "[2026-04-25T12:00:00Z] DISARM - | by eve \\x7c x\\x0a[2026, 1 ban out of the firewall | - | - | -",
   ],
   [
     "a permanent ban of an IPv6 prefix by both tests, tightened",

@@ -4,6 +4,7 @@ import { config, START } from "../../test/records.ts";
 import { Arming, type ArmingMemory, type Mode } from "../arming.ts";
 import { ManualClock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
+import type { Decision } from "../decision.ts";
 import { Effects } from "../effects.ts";
 import { Engine } from "../engine.ts";
 import { FakeFirewall } from "../firewall/fake.ts";
@@ -15,6 +16,10 @@ import { ModeSwitch } from "./mode-switch.ts";
 
 const ADDRESS = parseSource("203.0.113.9")!;
 const log = { warn: () => {}, error: () => {} } as never;
+
+function modeOf(decision: Decision): string {
+  return decision.kind === "mode" ? ` ${decision.mode} by ${decision.by}, ${decision.bans}` : "";
+}
 
 class Daemon {
   readonly clock = new ManualClock(START);
@@ -45,7 +50,7 @@ class Daemon {
       worker,
       sinks: [
         (outcome) => engine.settle(outcome),
-        ({ decision, result }) => this.told.push(`${decision.kind} ${result}`),
+        ({ decision, result }) => this.told.push(`${decision.kind} ${result}${modeOf(decision)}`),
       ],
       onEscalated: () => {},
     });
@@ -102,7 +107,8 @@ describe("watching", () => {
     expect(await daemon.modes.say("enforce", "ada")).toEqual({ result: "changed", mode: "enforce", bans: 1 });
     await daemon.worker.idle();
     expect(daemon.state).toEqual({ state: "learning", enforcement: "in-force", kernel: 1 });
-    expect(daemon.told).toEqual(["ban dry-run", "ban done"]);
+    // Who did it stands before what came of it.
+    expect(daemon.told).toEqual(["ban dry-run", "mode done enforce by ada, 1", "ban done"]);
     expect(await daemon.modes.say("enforce", "ada")).toMatchObject({ result: "unchanged" });
   });
 
@@ -110,6 +116,7 @@ describe("watching", () => {
     daemon.broken = true;
     expect(await daemon.modes.say("enforce", "ada")).toEqual({ result: "failed", detail: "no firewall works here" });
     expect([daemon.state.state, daemon.saved, daemon.arming.mode(START)]).toEqual(["watch-only", null, "watch-only"]);
+    expect(daemon.told).toEqual([]);
   });
 });
 
@@ -125,6 +132,7 @@ describe("disarming", () => {
     expect(await daemon.modes.say("watch-only", "ada")).toEqual({ result: "changed", mode: "watch-only", bans: 1 });
     expect(daemon.state).toEqual({ state: "watch-only", enforcement: "dry-run", kernel: 0 });
     expect(daemon.saved?.said?.mode).toBe("watch-only");
+    expect(daemon.told.at(-1)).toBe("mode done watch-only by ada, 1");
   });
 
   test("requests of what is only said to be banned prove nothing about the firewall", async () => {

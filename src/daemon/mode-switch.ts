@@ -20,7 +20,7 @@ export interface ModeParts {
   /** Makes the engine see the mode. */
   readonly apply: (mode: Mode) => void;
   readonly save: (memory: ArmingMemory) => void;
-  readonly log: Pick<Logger, "warn" | "error">;
+  readonly log: Pick<Logger, "error">;
 }
 
 /** A firewall that could not be had is looked for again this much later. */
@@ -65,9 +65,9 @@ export class ModeSwitch {
       return { result: "failed", detail: error.message };
     }
     apply(mode);
+    this.parts.effects.submit({ kind: "mode", at: this.parts.clock.now(), mode, by, bans: count() });
     if (mode === "enforce") this.#putInForce();
     else this.#onlySay();
-    log.warn({ by, bans: count() }, mode === "enforce" ? "armed" : "disarmed: watching only");
     return { result: "changed", mode, bans: count() };
   }
 

@@ -8,6 +8,7 @@ import {
   baselineSourceText,
   baselineText,
   causeText,
+  modeText,
   ordinal,
   rateText,
 } from "../wording.ts";
@@ -113,6 +114,16 @@ function wordsOf({ decision }: Outcome): Words {
         condition: `${baselineSourceText(decision.site)} · busy source ${baselineText(decision.sources)}`,
         rate: "",
         baseline: baselineText(decision.site),
+        duration: "",
+      };
+    case "mode":
+      return {
+        action: decision.mode === "enforce" ? "ARM" : "DISARM",
+        tone: decision.mode === "enforce" ? "ok" : "warn",
+        subject: "mode",
+        condition: modeText(decision),
+        rate: "",
+        baseline: "",
         duration: "",
       };
     default:

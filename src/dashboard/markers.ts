@@ -108,6 +108,7 @@ function eventOf({ decision, result }: Outcome): Event | null {
       return subject === null ? null : { kind: "alert", at, subject };
     }
     case "baseline":
+    case "mode":
       return null;
     default:
       return decision satisfies never;

@@ -5,7 +5,7 @@ import { topNetworks } from "./networks.ts";
 import { SourceTable } from "./source-table.ts";
 
 test("networks: /24 and /48, most requests first, sources without any left out", () => {
-  const table = new SourceTable(1000, 2);
+  const table = new SourceTable(1000, { exploitWeight: 2, blatantWeight: 3 });
   const ask = (from: string, times: number) => {
     const slot = table.claim(source(from), 0);
     for (let i = 0; i < times; i++) table.add(slot, 1, Mark.request);

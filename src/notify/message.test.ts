@@ -9,6 +9,7 @@ import {
   baselineDecision,
   globalAlert,
   hostileText,
+  modeDecision,
   outcome,
   SEED,
   source,
@@ -136,6 +137,21 @@ describe("outcomeMessage", () => {
         "*Sources*\n120",
         "*Since*\n2026-04-25T12:00:00Z",
         "Top sources\n40 × 203.0.113.10\n\nTop networks\n210 × 203.0.113.0/24\n\nTop paths\n300 × /login\n\nStatuses\n300 × 401\n\nTop user agents\n300 × python-httpx/0.27.2",
+      ],
+    ],
+    [
+      "armed",
+      outcome(modeDecision("enforce", "al<i>ce")),
+      "first",
+      ["Armed: bans are in force", "By\nal<i>ce", "*Bans*\n3"],
+    ],
+    [
+      "disarmed",
+      outcome(modeDecision("watch-only")),
+      "first",
+      [
+        "Disarmed: watching only",
+        "Nothing is banned until it is armed again. Bans are still decided, told and recorded.",
       ],
     ],
     [

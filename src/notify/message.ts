@@ -40,6 +40,8 @@ export function outcomeMessage(outcome: Outcome, reason: TellReason, hostname: s
       return alertMessage(decision.alert, decision.at, hostname);
     case "baseline":
       return null;
+    case "mode":
+      return modeMessage(decision, hostname);
     default:
       return decision satisfies never;
   }
@@ -177,6 +179,20 @@ function crowd({ topSources, topNetworks = [], topAgents = [] }: GlobalVerdict):
     networks: topNetworks.map(({ network, count }) => `${count} × ${network}`),
     agents: topAgents.map(({ agent, count }) => `${count} × ${defuse(agent) || "(none)"}`),
   };
+}
+
+function modeMessage({ at, mode, by, bans }: Extract<Decision, { kind: "mode" }>, hostname: string): Message {
+  const isArmed = mode === "enforce";
+  return compose(
+    isArmed ? "Armed: bans are in force" : "Disarmed: watching only",
+    isArmed ? "" : "Nothing is banned until it is armed again. Bans are still decided, told and recorded.",
+    at,
+    hostname,
+    [
+      { label: "By", value: by, untrusted: true },
+      { label: isArmed ? "Bans" : "Bans taken out", value: String(bans) },
+    ],
+  );
 }
 
 /** A storm in one message: every outcome counted, the first few sources named. */

@@ -8,6 +8,7 @@ import {
   banDecision,
   baselineDecision,
   globalAlert,
+  modeDecision,
   outcome,
   SEED,
   sourceNumber,
@@ -24,8 +25,8 @@ const MINUTE = 60 * SECOND;
 const banned = (n = 0, over: Partial<Outcome> = {}) => outcome(banDecision({ source: sourceNumber(n) }), over);
 const unbanned = (n = 0, over: Partial<Outcome> = {}) => outcome(unbanDecision({ source: sourceNumber(n) }), over);
 const failure = { result: "failed", detail: "ban: ip6tables exited 3" } as const;
-const breaker = (state: "open" | "closed") =>
-  outcome(alertDecision({ type: "circuit-breaker", state, bansInMinute: 101, limit: 100 }));
+const breaker = (state: "open" | "closed", of?: "participants") =>
+  outcome(alertDecision({ type: "circuit-breaker", state, bansInMinute: 101, limit: 100, of }));
 const leak = (n = 0) =>
   outcome(
     alertDecision({ type: "ban-ineffective", ban: ban({ source: sourceNumber(n) }), requests: 9, sinceBanMs: 5 }),
@@ -140,6 +141,24 @@ const stories: [name: string, steps: readonly Step[]][] = [
       [61, breaker("closed"), "now resolved"],
       [62, breaker("open"), "never suppressed"],
       [700, breaker("open"), "now first"],
+    ],
+  ],
+  [
+    "the breaker of participants, beside that of single sources",
+    [
+      [0, breaker("open"), "now first"],
+      [1, breaker("open", "participants"), "now first"],
+      [2, breaker("closed", "participants"), "now resolved"],
+      [3, breaker("open"), "never suppressed"],
+      [4, breaker("closed"), "now resolved"],
+    ],
+  ],
+  [
+    "arming and disarming, each time",
+    [
+      [0, outcome(modeDecision("watch-only")), "now first"],
+      [1, outcome(modeDecision("enforce")), "now first"],
+      [2, outcome(modeDecision("watch-only")), "now first"],
     ],
   ],
   [
@@ -268,7 +287,9 @@ describe("createPolicy", () => {
         for (const { outcome: next, afterMs } of given) {
           now += afterMs;
           const telling = policy.decide(next, now);
-          const isStorm = next.decision.kind !== "alert" || next.decision.alert.type === "ban-ineffective";
+          const { decision } = next;
+          const isAlone = decision.kind === "alert" && decision.alert.type !== "ban-ineffective";
+          const isStorm = !isAlone && decision.kind !== "mode";
           if (telling.when === "now" && isStorm) atOnce.push(now);
           if (telling.when === "digest") expected = addTallies(expected, tallyOf(next));
           for (const due of policy.due(now)) if (due.kind === "digest") seen = addTallies(seen, due.digest.tally);

@@ -5,8 +5,8 @@ import type { Alert, Ban, BaselineSnapshot, Decision, GlobalVerdict } from "../d
 import { Engine } from "../engine.ts";
 import type { Source } from "../net/cidr.ts";
 
-/** What a replay tells: everything but the recalculated baselines. */
-export type ReplayDecision = Exclude<Decision, { kind: "baseline" }>;
+/** What a replay tells: everything but the recalculated baselines; nobody arms or disarms it. */
+export type ReplayDecision = Exclude<Decision, { kind: "baseline" | "mode" }>;
 
 /** An alert and its log time. */
 export interface TimedAlert {
@@ -45,13 +45,15 @@ export class Contender {
   }
 
   readonly take = (decision: Decision): void => {
-    if (decision.kind !== "baseline") this.#listener(decision);
+    if (decision.kind !== "baseline" && decision.kind !== "mode") this.#listener(decision);
     switch (decision.kind) {
       case "ban":
         this.bans.push(decision.ban);
         break;
       case "alert":
         this.#alert(decision.at, decision.alert);
+        break;
+      case "mode":
         break;
       case "baseline":
         this.baseline = decision;

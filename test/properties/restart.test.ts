@@ -63,6 +63,8 @@ function told(decision: Decision): unknown {
       return [kind, at, decision.alert.type, "state" in decision.alert && decision.alert.state];
     case "baseline":
       return [kind, at, decision.site, decision.sources];
+    case "mode":
+      return [kind, at, decision.mode];
     default:
       return decision satisfies never;
   }

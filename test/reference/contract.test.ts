@@ -27,6 +27,7 @@ function tell(decision: Decision): Told | null {
     case "alert":
       return decision.alert.type === "global-anomaly" ? `ALERT ${decision.at} ${decision.alert.state}` : null;
     case "baseline":
+    case "mode":
       return null;
     default:
       return decision satisfies never;

@@ -201,18 +201,53 @@ describe("input", () => {
     expect(err[0]).toMatch(/^none of 2 lines is an access record \(2 \S+\)/);
   });
 
-  test("standard input, plain or not, by the program itself", async () => {
+  /** The program itself, with these bytes on its standard input, one write each. */
+  async function piped(writes: readonly Uint8Array[]) {
     const main = new URL("../../src/main.ts", import.meta.url).pathname;
     const child = Bun.spawn([process.execPath, main, "replay", "-", "--config", config], {
       cwd: new URL("../..", import.meta.url).pathname,
-      stdin: Bun.file(at("access.log")),
+      stdin: "pipe",
       stdout: "pipe",
       stderr: "pipe",
     });
+    for (const bytes of writes) {
+      child.stdin.write(bytes);
+      await child.stdin.flush();
+      await Bun.sleep(20);
+    }
+    child.stdin.end();
     const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-    expect(code).toBe(0);
-    expect(out.trim().split("\n")).toEqual((await replay(at("access.log"))).out);
-    expect(err).toContain("2 bans of 1 source");
+    return { out: out.trim().split("\n"), err, code };
+  }
+
+  test("standard input, plain or gzip, by the program itself", async () => {
+    const plain = readFileSync(at("access.log"));
+    const zipped = Bun.gzipSync(plain);
+    const half = zipped.length >> 1;
+    const expected = (await replay(at("access.log"))).out;
+    const inputs: Record<string, readonly Uint8Array[]> = {
+      plain: [plain],
+      gzip: [zipped],
+      // The two bytes that tell come alone, or one after the other.
+      "gzip in pieces": [zipped.subarray(0, 1), zipped.subarray(1, 2), zipped.subarray(2, half), zipped.subarray(half)],
+      "two gzips, one after the other, as zcat takes them": [
+        Bun.gzipSync(plain.subarray(0, 1000)),
+        Bun.gzipSync(plain.subarray(1000)),
+      ],
+    };
+    for (const [name, writes] of Object.entries(inputs)) {
+      const { out, err, code } = await piped(writes);
+      expect([name, code, out]).toEqual([name, 0, expected]);
+      expect(err).toContain("2 bans of 1 source");
+    }
+  });
+
+  test("standard input that ends too early, or holds nothing or next to nothing", async () => {
+    const zipped = Bun.gzipSync(readFileSync(at("access.log")));
+    const cut = await piped([zipped.subarray(0, zipped.length >> 1)]);
+    expect([cut.code, cut.err]).toEqual([1, expect.stringContaining("the compressed file ends too early")]);
+    expect((await piped([])).err).toContain("the log is empty");
+    expect(await piped([zipped.subarray(0, 1)])).toMatchObject({ code: 1, err: expect.stringContaining("1 line") });
   });
 
   test("a file that cannot be written is exit 1", async () => {
