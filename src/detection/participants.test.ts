@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { source } from "../../test/outcomes.ts";
-import { record, SEED, Site, START, seeded, visitor } from "../../test/records.ts";
+import { config, record, SEED, Site, START, seeded, visitor } from "../../test/records.ts";
 import type { RequestClass } from "./class-table.ts";
 import { Participants } from "./participants.ts";
 import { TUNING } from "./tuning.ts";
@@ -180,6 +180,15 @@ describe("in the whole", () => {
       { seed: SEED, numRuns: 60 },
     );
     expect(floods).toBeGreaterThan(20);
+  });
+
+  test("a reload turns it off", () => {
+    let second = 0;
+    const site = underFlood(1, 60, 12, 90, (present) => {
+      if (second++ === 10) present.engine.configure(config({ baseline: OPTIONS.baseline }), present.emit);
+    });
+    expect(site.told("global-anomaly").length).toBe(1);
+    expect(site.bans).toEqual([]);
   });
 
   test("they have a circuit breaker of their own: a single attacker is still banned", () => {

@@ -106,6 +106,11 @@ describe.skipIf(skip)("watching and acting", () => {
     expect([await state(), await isDropped()]).toEqual(["watch-only", false]);
     const lines = audited().filter((line) => line.includes(` BAN ${SOURCE} `));
     expect(lines.map((line) => line.includes("(dry-run)"))).toEqual([true, false]);
+    const said = audited().filter((line) => / (?:DIS)?ARM - /.test(line));
+    expect(said.map((line) => line.slice(line.indexOf("]") + 2))).toEqual([
+      expect.stringMatching(/^ARM - \| by \S.*, 1 ban in force \| - \| - \| -$/),
+      expect.stringMatching(/^DISARM - \| by \S.*, 1 ban out of the firewall \| - \| - \| -$/),
+    ]);
   });
 
   test("a reload takes the mode of the file; a disarm stands over a reload that says nothing new, and a restart", async () => {
