@@ -12,6 +12,7 @@ export type PathShape =
   | { readonly by: "extension" | "whole path"; readonly words: readonly string[] }
   | { readonly by: "anything" };
 
+/** One row: which requests, what they are, and what they cost. */
 export interface ClassRow {
   readonly kind: RequestClass;
   readonly path: PathShape;
@@ -43,6 +44,7 @@ const ASKED = "`login` for asking, `page` for answering";
 const DAV = "`page`, `firstVisit`; read by a trusted source: `proof`";
 const PREVIEW = "`preview`; the same again and again: `page`";
 
+/** The table itself, in the order in which it is asked. Ends with a row that takes everything. */
 export const BUILT_IN: readonly ClassRow[] = [
   {
     kind: "login",

@@ -7,6 +7,7 @@ const COUNTED = 256;
 /** What a provider hands out to one customer, or to a rack of machines. */
 const V6_GROUPS = 3;
 
+/** How many of the window's requests a network sent. */
 export interface NetworkCount {
   readonly network: Source;
   readonly count: number;
