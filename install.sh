@@ -86,9 +86,10 @@ finish() {
 preflight() {
   [ "$(id -u)" = 0 ] || die 1 "needs root: run it with sudo"
   case $(uname -s)-$(uname -m) in Linux-x86_64) arch=x64 ;; Linux-aarch64) arch=arm64 ;; *) die 3 "there is no build for $(uname -sm): Linux on x86_64 or aarch64 only" ;; esac
+  [ $arch != x64 ] || grep -qw sse4_2 /proc/cpuinfo || die 3 "needs a CPU with SSE4.2: of a virtual machine, set the CPU type to host or x86-64-v2" # AVX is not needed
   getconf GNU_LIBC_VERSION >/dev/null 2>&1 || die 3 "needs glibc, this is musl or another: use Debian or Ubuntu"
   systemd='' systemd_version=0; if [ -d /run/systemd/system ]; then systemd=yes systemd_version=$(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p'); fi
-  [ -z "$systemd" ] || [ "$systemd_version" -ge 250 ] || die 3 "needs systemd 250 or newer (Debian 12, Ubuntu 24.04); this is $systemd_version"
+  [ -z "$systemd" ] || [ "$systemd_version" -ge 247 ] || die 3 "needs systemd 247 or newer (Debian 11, Ubuntu 22.04); this is $systemd_version"
   upgrade=''; [ ! -x "$BINARY" ] || upgrade=yes
 }
 note() { say "note: $*"; }
@@ -101,9 +102,7 @@ survey() {
   [ "$memory" -ge "$least" ] || note "only $memory MB of memory are free, $least are advised: stop something, or add swap"
   [ "$(date +%Y)" -ge 2026 ] || die 1 "the clock says $(date): set it (timedatectl set-ntp true)"
   [ "$(timedatectl show -p NTPSynchronized --value 2>/dev/null)" != no ] || note "the clock is not synchronised: timedatectl set-ntp true (bans are timed by it)"
-  for other in fail2ban crowdsec sshguard; do
-    ! active $other || note "$other is running too, and both may ban: disable one (systemctl disable --now $other) or leave both, their rules do not meet"
-  done
+  for p in fail2ban crowdsec sshguard; do ! active $p || note "$p is running too, and both may ban: disable one (systemctl disable --now $p) or leave both, their rules do not meet"; done
   ! ufw status 2>/dev/null | grep -q '^Status: active' || note "ufw is active: our rules stand before its own; nothing to do"
   ! active firewalld || note "firewalld is active: its reload drops our rules; they are back within 30 s"
   ! docker ps --format '{{.Ports}}' 2>/dev/null | grep -q -- '->' || note "Docker publishes ports: bans act before Docker (raw/PREROUTING), so they hold there too"
@@ -141,12 +140,16 @@ ssh_client() {
 }
 
 # ---- the release: fetched, verified, unpacked into $stage ----
-fetch() {
-  if has curl; then curl -fsSL --retry 3 --connect-timeout 15 -o "$2" "$1" </dev/null 2>>"$log"
-  else wget -q --tries=3 --timeout=20 -O "$2" "$1" </dev/null 2>>"$log"; fi || die 1 "cannot download $1 (behind a proxy: set https_proxy; offline: --from FILE)"
+fetch() { # URL FILE: tried three times, whatever went wrong: curl and wget differ in what they would try again
+  for pause in 1 2 ''; do
+    if has curl; then curl -fsSL --connect-timeout 15 --speed-limit 1 --speed-time 30 -o "$2" "$1"; else wget -q --tries=1 --timeout=30 -O "$2" "$1"; fi </dev/null 2>>"$log" && return 0
+    [ -z "$pause" ] || sleep "$pause"
+  done
+  die 1 "cannot download $1 (behind a proxy: https_proxy, which sudo -E hands on; offline: --from FILE)"
 }
 verify() { # DIRECTORY
   [ -n "$PUBLIC_KEY" ] || die 4 "this copy of install.sh carries no public key to verify with: use the one of a release"
+  openssl pkeyutl -help 2>&1 | grep -q -e -rawin || die 3 "needs OpenSSL 3 to verify (Debian 12, Ubuntu 22.04), or ./install.sh of an archive that you verified elsewhere: this is $(openssl version)"
   printf -- '-----BEGIN PUBLIC KEY-----\n%s\n-----END PUBLIC KEY-----\n' "$PUBLIC_KEY" >"$tmp/key.pem"
   openssl pkeyutl -verify -pubin -inkey "$tmp/key.pem" -rawin -in "$1/SHA256SUMS" -sigfile "$1/SHA256SUMS.sig" >>"$log" 2>&1 ||
     die 4 "the signature of SHA256SUMS is not ours: nothing was installed"
@@ -163,10 +166,8 @@ obtain() {
     for f in SHA256SUMS SHA256SUMS.sig; do [ -f "$dir/$f" ] || die 4 "$dir/$f is missing: it is needed to verify $archive"; done
     verify "$dir"
   else
-    url=$BASE_URL; [ "$channel" = stable ] || url=$url/$channel; [ -z "$wanted" ] || url=$url/v${wanted#v}
-    dir=$tmp/get; mkdir "$dir"
-    fetch "$url/SHA256SUMS" "$dir/SHA256SUMS"; fetch "$url/SHA256SUMS.sig" "$dir/SHA256SUMS.sig"
-    verify "$dir"
+    url=$BASE_URL; [ "$channel" = stable ] || url=$url/$channel; [ -z "$wanted" ] || url=$url/v${wanted#v}; dir=$tmp/get; mkdir "$dir"
+    fetch "$url/SHA256SUMS" "$dir/SHA256SUMS"; fetch "$url/SHA256SUMS.sig" "$dir/SHA256SUMS.sig"; verify "$dir"
     archive=$(sed -n "s/^[0-9a-f]\{64\}  \($NAME-[A-Za-z0-9.+~-]*-linux-$arch\.tar\.gz\)\$/\1/p" "$dir/SHA256SUMS" | head -n 1)
     [ -n "$archive" ] || die 4 "$url/SHA256SUMS names no archive for linux-$arch"
   fi
@@ -196,18 +197,17 @@ build() {
     die 1 "the build failed: see $log"
 }
 prove() { # Does the new binary run, and does it understand the configuration?
-  new_version=$("$program" version 2>>"$log" | cut -d' ' -f2) || new_version=''
-  [ -n "$new_version" ] || refuse "the new binary does not run on this machine (see $log)"
+  "$program" version >>"$log" 2>&1 </dev/null || refuse "the new binary does not run on this machine (see $log)"
   if [ -f "$CONFIG" ]; then config=$CONFIG; else make_config; config=$tmp/config.yaml; fi
   "$program" check --config "$config" >>"$log" 2>&1 </dev/null || refuse "the new binary does not accept $CONFIG (see $log)"
 }
 refuse() { [ -n "$upgrade" ] || die 1 "$*"; die 5 "$*: the installed one stays as it is"; }
 make_config() {
-  list='' hook='' login='' host=127.0.0.1; [ -z "$webhook" ] || hook="s|^  # webhook_file: .*|  webhook_file: $WEBHOOK|"
-  [ -z "$public" ] || { host=0.0.0.0; login="s|^  # password_file: .*|  password_file: $HASH|"; }
+  list='' hook='' login='' at=127.0.0.1:$port; [ -z "$webhook" ] || hook="s|^  # webhook_file: .*|  webhook_file: $WEBHOOK|"
+  [ -z "$public" ] || { at=0.0.0.0:$port login="s|^  # password_file: .*|  password_file: $HASH|"; [ ! -e /proc/net/if_inet6 ] || at="\"[::]:$port\""; } # :: is IPv4 too
   for a in $(ssh_client) $allow; do if is_source "$a"; then list="$list${list:+, }\"$a\""; fi; done
   sed -e "s|^  path: /var/log/nginx/hng-access.log\$|  path: $logfile|" -e "s|^allowlist: \[\]\$|allowlist: [$list]|" \
-    -e "s|^  listen: 127.0.0.1:8080\$|  listen: $host:$port|" -e "$hook" -e "$login" "$stage/config/$NAME.yaml" >"$tmp/config.yaml"
+    -e "s|^  listen: 127.0.0.1:8080\$|  listen: $at|" -e "$hook" -e "$login" "$stage/config/$NAME.yaml" >"$tmp/config.yaml"
 }
 
 # ---- changes ----
@@ -245,8 +245,7 @@ install_detector() {
   packages iptables ipset nftables logrotate ca-certificates
   [ -n "$dry" ] || iptables -w -t raw -S >/dev/null 2>>"$log" || die 3 "iptables -t raw does not work here (a container without NET_ADMIN? a kernel without netfilter?): see $log"
   id -u $NAME >/dev/null 2>&1 || change "system user $NAME" useradd --system --user-group --home-dir "$STATE" --no-create-home --shell /usr/sbin/nologin $NAME
-  directory "$ETC" 750 root $NAME
-  directory "$ETC/credentials" 750 root $NAME
+  for d in "$ETC" "$ETC/credentials"; do directory "$d" 750 root $NAME; done
   directory "$SHARE" 755 root root
   if [ -z "$only" ]; then
     directory "$NGINX_LOGS" 2751 root adm
@@ -262,8 +261,9 @@ install_detector() {
     if [ -n "$systemd" ]; then
       if put "$stage/systemd/$NAME.service" "$UNITS/$NAME.service" 644; then restart=yes; fi
       put "$stage/systemd/$NAME-gave-up.service" "$UNITS/$NAME-gave-up.service" 644 || :
+      drop=''; [ "$systemd_version" -ge 252 ] || drop="old-systemd"; [ "$systemd_version" -lt 254 ] || drop=backoff
+      [ -z "$drop" ] || { directory "$UNITS/$NAME.service.d" 755 root root; put "$stage/systemd/$drop.conf" "$UNITS/$NAME.service.d/10-$drop.conf" 644 || :; }
     fi
-    [ "$systemd_version" -lt 254 ] || { directory "$UNITS/$NAME.service.d" 755 root root; put "$stage/systemd/backoff.conf" "$UNITS/$NAME.service.d/10-backoff.conf" 644 || :; }
     put "$stage/systemd/logrotate.conf" /etc/logrotate.d/$NAME 644 || :
     put "$stage/install.sh" "$SHARE/install.sh" 755 || :
     for f in config/$NAME.yaml config/$NAME.schema.json nginx/log-format.conf docs/operations.md LICENSES.txt sbom.cdx.json; do
@@ -327,9 +327,9 @@ install_stack() {
     for f in nginx/trusted-proxies.conf nginx/sites/nextcloud.conf; do [ -e "$OPT/$f" ] || put "$stage/$f" "$OPT/$f" 644 || :; done
   fi
   if [ ! -e $OPT/.env ]; then
-    password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+    printf 's|^NEXTCLOUD_ADMIN_PASSWORD=$|&%s|\n' "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')" >"$tmp/env.sed" # in nobody's argv
     names="localhost $(ip -o addr show scope global 2>/dev/null | awk '{ sub("/.*", "", $4); print (index($4, ":") ? "[" $4 "]" : $4) }' | tr '\n' ' ')$(hostname -f 2>/dev/null || hostname)"
-    sed -e "s|^NEXTCLOUD_ADMIN_PASSWORD=\$|&$password|" -e "s|^NEXTCLOUD_TRUSTED_DOMAINS=.*|NEXTCLOUD_TRUSTED_DOMAINS=$names|" "${stage:-$OPT}/.env.example" >"$tmp/env"
+    sed -f "$tmp/env.sed" -e "s|^NEXTCLOUD_TRUSTED_DOMAINS=.*|NEXTCLOUD_TRUSTED_DOMAINS=$names|" "${stage:-$OPT}/.env.example" >"$tmp/env"
     put "$tmp/env" $OPT/.env 600 || :
   fi
   running=$(compose ps -q nginx 2>/dev/null || true)
@@ -375,9 +375,9 @@ remove() {
   fi
 }
 next_steps() {
-  at=$(sed -n 's/^  listen: *\([0-9.]*:[0-9]*\).*/\1/p' "$CONFIG" 2>/dev/null | head -n 1)
+  at=$(sed -n 's/^  listen: *"\{0,1\}\([][0-9A-Fa-f.:]*:[0-9]*\).*/\1/p' "$CONFIG" 2>/dev/null | head -n 1)
   look="ssh -L 8080:${at:=127.0.0.1:8080} ${SUDO_USER:-root}@$(hostname -f 2>/dev/null || hostname)   then open http://127.0.0.1:8080"
-  [ "${at%:*}" != 0.0.0.0 ] || look="http://THIS-HOST:${at##*:}/  the dashboard, in plain http (TLS: $SHARE/operations.md); its password is in $PASSWORD, readable by root"
+  case $at in 0.0.0.0:*|'[::]':*) look="http://THIS-HOST:${at##*:}/  the dashboard, in plain http (TLS: $SHARE/operations.md); its password is in $PASSWORD, readable by root" ;; esac
   say "$NAME $("$BINARY" version | cut -d' ' -f2) is running, and learning what is normal here. Next:
   $look
   $NAME status                     what it sees; $NAME check: what could be better

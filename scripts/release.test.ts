@@ -1,4 +1,4 @@
-/** The release as it is made: the same bytes twice, a signature that openssl accepts, an arm64 program that starts. */
+/** The release as it is made: the same bytes twice, a signature that openssl accepts, programs that start elsewhere too. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,6 +9,7 @@ import { readReleaseKey, sha256 } from "./release/signature.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 const QEMU = Bun.which("qemu-aarch64-static");
+const QEMU_X64 = Bun.which("qemu-x86_64-static");
 /** The C library and the loader for qemu, out of Debian's packages for arm64. */
 const ARM64_ROOT = "/usr/aarch64-linux-gnu";
 const work = mkdtempSync(join(tmpdir(), "anomaly-detector-release-test-"));
@@ -175,6 +176,23 @@ describe.skipIf(missing !== null)(`bun run release${missing ? ` (${missing})` : 
         code: 0,
         stdout: expect.stringMatching(/^anomaly-detector \S+ \(bun \S+, linux arm64\)\n$/),
       });
+    },
+    90_000,
+  );
+
+  test.skipIf(QEMU_X64 === null)(
+    "the x64 program starts on a CPU without AVX, and asks for glibc 2.17",
+    async () => {
+      const name = archives("one").find((name) => name.includes("x64"))!;
+      await run(["tar", "-xzf", join(work, "one", name), "-C", work]);
+      const program = join(work, name.replace(".tar.gz", ""), "anomaly-detector");
+      // Nehalem, of 2008: SSE4.2, and none of what came after.
+      const { code, stdout } = await run([QEMU_X64!, "-cpu", "Nehalem", program, "version"], { timeoutMs: 60_000 });
+      expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/ \(bun \S+, linux x64\)\n$/) });
+      const { stdout: versions } = await run(["grep", "-aoE", "GLIBC_2\\.[0-9]+", program]);
+      const newest = Math.max(...versions.match(/(?<=2\.)\d+/g)!.map(Number));
+      // README: glibc 2.17.
+      expect(newest).toBe(17);
     },
     90_000,
   );

@@ -29,6 +29,7 @@ const FILES = [
   "systemd/anomaly-detector.service",
   "systemd/anomaly-detector-gave-up.service",
   "systemd/backoff.conf",
+  "systemd/old-systemd.conf",
   "systemd/logrotate.conf",
   "nginx/nginx.conf",
   "nginx/log-format.conf",

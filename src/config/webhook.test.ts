@@ -51,6 +51,13 @@ describe("where it is looked for", () => {
     expect(await revealed(none, { ...variable, CREDENTIALS_DIRECTORY: join(directory, "other") })).toBe(URL_B);
   });
 
+  test("an empty credential is none: the unit hands one on that may be", async () => {
+    file("slack_webhook", "\n");
+    expect(await revealed(none, { CREDENTIALS_DIRECTORY: directory })).toBe("none");
+    expect(await revealed(none, { ...variable, CREDENTIALS_DIRECTORY: directory })).toBe(URL_B);
+    expect(await revealed(naming(join(directory, "slack_webhook")), variable)).toBe("problem");
+  });
+
   test("the variable comes last, and an empty one is none", async () => {
     expect(await revealed(none, variable)).toBe(URL_B);
     expect(await revealed(none, { ANOMALY_DETECTOR_SLACK_WEBHOOK: " " })).toBe("none");

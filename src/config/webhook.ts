@@ -47,14 +47,14 @@ export type WebhookResult =
 /**
  * Reads the webhook from `slack.webhook_file`, else $CREDENTIALS_DIRECTORY/slack_webhook (systemd's
  * LoadCredential=), else $ANOMALY_DETECTOR_SLACK_WEBHOOK. A named file that cannot be used is a problem, not a
- * reason to look further.
+ * reason to look further; a credential that is missing or empty is, since the unit always hands one on.
  */
 export async function readWebhook(config: Pick<Config, "slack">, env: Env): Promise<WebhookResult> {
   const named = config.slack.webhook_file;
-  if (named) return fromFile(named, true);
+  if (named) return fromFile(named, false);
   const directory = env.CREDENTIALS_DIRECTORY;
   if (directory) {
-    const credential = await fromFile(`${directory}/slack_webhook`, false);
+    const credential = await fromFile(`${directory}/slack_webhook`, true);
     if (credential.kind !== "none") return credential;
   }
   const variable = env.ANOMALY_DETECTOR_SLACK_WEBHOOK?.trim();
@@ -64,7 +64,7 @@ export async function readWebhook(config: Pick<Config, "slack">, env: Env): Prom
 /** Webhook URLs are about 80 characters. */
 const MAX_BYTES = 4096;
 
-async function fromFile(path: string, mustExist: boolean): Promise<WebhookResult> {
+async function fromFile(path: string, isOptional: boolean): Promise<WebhookResult> {
   try {
     const file = await open(path, "r");
     try {
@@ -72,13 +72,15 @@ async function fromFile(path: string, mustExist: boolean): Promise<WebhookResult
       const { bytesRead, buffer } = await file.read(Buffer.alloc(MAX_BYTES + 1), 0, MAX_BYTES + 1, 0);
       if (bytesRead > MAX_BYTES)
         return problem(path, "is too long for a webhook URL", "it holds the URL and nothing else");
-      return fromText(buffer.toString("utf8", 0, bytesRead).trim(), path, (stat.mode & 0o004) !== 0);
+      const text = buffer.toString("utf8", 0, bytesRead).trim();
+      if (text === "" && isOptional) return { kind: "none" };
+      return fromText(text, path, (stat.mode & 0o004) !== 0);
     } finally {
       await file.close();
     }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" && !mustExist) return { kind: "none" };
+    if (code === "ENOENT" && isOptional) return { kind: "none" };
     if (code === "ENOENT")
       return problem(path, "does not exist", "create it, mode 0600, with the URL as its only line");
     if (code === "EACCES") return problem(path, "may not be read by this user", "give the service's user read access");

@@ -9,11 +9,13 @@ import { BINARY } from "../e2e/detector.ts";
 import { attacker, Internet, missingForLab, TARGET } from "../e2e/internet.ts";
 import { Client } from "../e2e/lab.ts";
 import { Background, must, run, until } from "../e2e/process.ts";
+import { argumentsDuring } from "../install/arguments.ts";
+import { commandsOf } from "../install/documents.ts";
 import { Releases } from "../install/releases.ts";
 import { CACHE, Engine, missingForEngine } from "../lab/engine.ts";
 import { makeStackImages, makeVpsImage } from "../lab/images.ts";
 import { Upstream } from "../lab/upstream.ts";
-import { RELEASES, Vps } from "../lab/vps.ts";
+import { Vps } from "../lab/vps.ts";
 
 const missing =
   missingForLab() ??
@@ -45,6 +47,7 @@ describe.skipIf(missing !== null)(`the compose stack${missing ? ` (${missing})` 
     upstream.releases = await releases.current();
     await upstream.start();
     await vps.start();
+    await vps.sh("apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q sudo");
     await internet.start();
     await vps.plug(internet.name("target"), "eth0", [`${TARGET.v4}/16`, `${TARGET.v6}/48`]);
   }, 300_000);
@@ -57,10 +60,9 @@ describe.skipIf(missing !== null)(`the compose stack${missing ? ` (${missing})` 
     if (images) await run(["rm", "-r", dirname(images)]);
   }, 60_000);
 
-  const install = (flags = "") =>
-    vps.try(`curl -fsSL ${RELEASES}/install.sh | bash -s -- ${flags}`, {
-      env: { ANOMALY_DETECTOR_BASE_URL: RELEASES },
-    });
+  /** The line of the README. */
+  const [line = ""] = commandsOf("README.md", "Install");
+  const install = () => vps.try(line);
   const compose = (args: string) => vps.sh(`cd /opt/anomaly-detector && docker-compose ${args}`);
   const lines = async (source: string) =>
     (await vps.sh("cat /var/log/hng-nginx/hng-access.log")).split("\n").flatMap((line) => {
@@ -103,10 +105,17 @@ describe.skipIf(missing !== null)(`the compose stack${missing ? ` (${missing})` 
     until(`a ban of ${source}`, () => isBanned(source), { timeoutMs: 30_000, everyMs: 200 });
 
   test("without its images the stack does not come up, the detector does, and the mend is named", async () => {
-    const { code, stderr } = await install();
+    let [code, stderr] = [-1, ""];
+    const said = await argumentsDuring(vps, async () => {
+      ({ code, stderr } = await install());
+    });
     expect(code).toBe(1);
     expect(stderr).toContain("run the same line again");
     expect(await vps.sh("systemctl is-active anomaly-detector docker")).toBe("active\nactive");
+    const password = await vps.sh("sed -n 's/^NEXTCLOUD_ADMIN_PASSWORD=//p' /opt/anomaly-detector/.env");
+    expect(password).toMatch(/^[0-9a-f]{32}$/);
+    expect(said).toMatch(/^sed .*NEXTCLOUD_TRUSTED_DOMAINS/m);
+    expect(said).not.toContain(password);
   }, 180_000);
 
   test("the same line again completes it, and does not touch the detector", async () => {
@@ -304,13 +313,15 @@ describe.skipIf(missing !== null)(`the compose stack${missing ? ` (${missing})` 
   });
 
   test("TLS, as the example has it", async () => {
-    await vps.sh(`cd /opt/anomaly-detector
+    const typed = commandsOf("docs/operations.md", "TLS").filter((line) => !/certbot|^sudoedit/.test(line));
+    expect(typed.at(-1)).toMatch(/^sudo docker-compose up/);
+    await vps.sh(`live=/etc/letsencrypt/live/cloud.example.org; mkdir -p $live
       openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=cloud.example.org \\
-        -keyout nginx/certificates/privkey.pem -out nginx/certificates/fullchain.pem 2>/dev/null
-      cp nginx/sites/tls.conf.example nginx/sites/nextcloud.conf
+        -keyout $live/privkey.pem -out $live/fullchain.pem 2>/dev/null
+      cd /opt/anomaly-detector
       sed -n 's/^#\\(COMPOSE_FILE=\\|OVERWRITEPROTOCOL=\\)/\\1/p' .env.example >>.env
-      echo token >acme/token; mkdir -p acme/.well-known/acme-challenge; mv acme/token acme/.well-known/acme-challenge/
-      docker-compose up -d --force-recreate`);
+      mkdir -p acme/.well-known/acme-challenge; echo token >acme/.well-known/acme-challenge/token
+      ${typed.join("\n")}`);
     const over = (url: string, ...args: string[]) =>
       run(internet.on("user", ["curl", "-skg", "-m", "3", ...args, url]));
     const told = await until(
@@ -334,8 +345,59 @@ describe.skipIf(missing !== null)(`the compose stack${missing ? ` (${missing})` 
     expect(await vps.sh("grep -c 'listen 443' /opt/anomaly-detector/nginx/sites/nextcloud.conf")).toBe("1");
   }, 90_000);
 
+  test("README's five-minute check, word for word", async () => {
+    const lines = commandsOf("README.md", "Five-minute check");
+    expect(lines.map((line) => line.split(" ").slice(0, 3).join(" "))).toEqual([
+      "sudo anomaly-detector check",
+      "sudo anomaly-detector status",
+      "sudo anomaly-detector ban",
+      "ssh -L 8080:127.0.0.1:8080",
+    ]);
+    await vps.sh(`set -e; ${lines.slice(0, 3).join("; ")}; curl -fsS http://127.0.0.1:8080/healthz`);
+    for (const command of ["bans", "explain 192.0.2.1", "unban 192.0.2.1", "disarm", "arm"])
+      await vps.sh(`sudo anomaly-detector ${command}`);
+  }, 30_000);
+
+  test("the commands of operations.md, word for word", async () => {
+    const active = () => vps.sh("sleep 1; systemctl is-active anomaly-detector");
+    const [status = "", verbs = "", ...day] = commandsOf("docs/operations.md", "Day to day");
+    await vps.sh(status);
+    for (const verb of verbs.split(" | ")) await vps.sh(verb.replace(/^(?!sudo)/, "sudo anomaly-detector "));
+    for (const command of day.filter((command) => !command.startsWith("ssh "))) await vps.sh(command);
+
+    const login = commandsOf("docs/operations.md", "The dashboard's login").slice(1);
+    const [make = "", password = "", edit = "", restart = ""] = login;
+    await vps.sh(make);
+    expect((await vps.try(password, { input: "correct horse\n" })).code).toBe(0);
+    expect(edit).toStartWith("sudoedit ");
+    await vps.sh(
+      `sed -i 's|^  # password_file: .*|  password_file: /etc/anomaly-detector/dashboard.hash|' ${edit.split(" ")[1]}`,
+    );
+    await vps.sh(restart);
+    const api = (user: string) =>
+      vps.sh(`curl -s -o /dev/null -w '%{http_code}' ${user} http://127.0.0.1:8080/api/v1/status`);
+    await until("the login to be in force", async () => (await api("")) === "401");
+    expect(await api('-u "me:correct horse"')).toBe("200");
+
+    const text = await Bun.file(resolve(import.meta.dir, "../../docs/operations.md")).text();
+    const inline = (start: string) => new RegExp(`\`(${start}[^\`]*)\``).exec(text)![1]!;
+    await vps.write("/root/webhook.txt", "http://127.0.0.1:9/hook\n");
+    const dry = commandsOf("docs/operations.md", "Install, upgrade").find((command) => command.endsWith("--dry-run"))!;
+    expect(await vps.sh(dry)).toContain("none made");
+    await vps.sh(`cd /root; ${inline("sudo install -m 640 -g anomaly-detector webhook")}`);
+    expect(await vps.sh("anomaly-detector status --json | grep -c '\"configured\": *true'")).toBe("1");
+    await vps.sh(`anomaly-detector ban ${two.v4}; ${inline("sudo ipset flush")}`);
+    expect(await isBanned(two.v4)).toBe(false);
+    await vps.sh(inline("sudo anomaly-detector unban").replace("ADDRESS", two.v4));
+    await vps.sh(inline("systemctl disable"));
+    await vps.sh("systemctl enable anomaly-detector");
+    expect(await active()).toBe("active");
+  }, 60_000);
+
   test("down, and away: --purge leaves Nextcloud's files, and names the line that deletes them", async () => {
-    const { code, stdout } = await install("--purge");
+    const [uninstall = "", purge = ""] = commandsOf("docs/operations.md", "Uninstall");
+    expect((await vps.try(uninstall)).code).toBe(0);
+    const { code, stdout } = await vps.try(purge);
     expect(code).toBe(0);
     expect(stdout).toContain("docker volume rm anomaly-detector_nextcloud");
     expect(await vps.sh("docker ps -aq; docker network ls -q --filter name=anomaly")).toBe("");

@@ -1,17 +1,32 @@
-/** install.sh on a host that already has an nginx, other programs on its ports, and no curl. */
+/** install.sh on a host that already has an nginx, other programs on its ports, no curl, and a way out that is watched. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { BINARY } from "../e2e/detector.ts";
-import { until } from "../e2e/process.ts";
+import { must, until } from "../e2e/process.ts";
 import { CACHE, Engine, missingForEngine } from "../lab/engine.ts";
 import { makeVpsImage } from "../lab/images.ts";
-import { Upstream } from "../lab/upstream.ts";
+import { PROXIED, Upstream } from "../lab/upstream.ts";
 import { RELEASES, Vps } from "../lab/vps.ts";
 import { Releases } from "./releases.ts";
 
 const missing =
   (await missingForEngine()) ?? (existsSync(BINARY) ? null : "needs dist/anomaly-detector: npm run build");
+
+/** Programs that say what another machine's would. */
+const UNAME = (machine: string) =>
+  `case $1 in -m) echo ${machine} ;; -s) echo Linux ;; *) echo "Linux ${machine}" ;; esac`;
+const SYSTEMCTL = (version: number) =>
+  `[ "$1" != --version ] || exec echo "systemd ${version}"; exec /usr/bin/systemctl "$@"`;
+
+/** A default route, a name server and no answers: what wants to leave this machine can be counted. */
+const WAY_OUT = `
+  ip link add out type veth peer name away
+  ip link set away up; ip link set out arp off up
+  ip address add 192.0.2.77/24 dev out; ip route add default dev out
+  sysctl -qw net.ipv6.conf.out.disable_ipv6=0 net.ipv6.conf.out.accept_dad=0
+  ip address add 2001:db8:77::1/64 dev out nodad; ip -6 route add default dev out
+  echo nameserver 192.0.2.53 >/etc/resolv.conf`;
 
 describe.skipIf(missing !== null)(`install.sh --detector-only${missing ? ` (${missing})` : ""}`, () => {
   const releases = new Releases();
@@ -25,8 +40,11 @@ describe.skipIf(missing !== null)(`install.sh --detector-only${missing ? ` (${mi
     upstream.releases = await releases.current();
     await upstream.start();
     await vps.start();
+    await vps.sh(WAY_OUT);
+    for (const filter of ["iptables", "ip6tables"])
+      await outside(filter, "-I", "OUTPUT", "-o", "out", ...(filter === "iptables" ? [] : ["!", "-p", "icmpv6"]));
     await vps.sh(
-      "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends nginx-light wget",
+      "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends nginx-light wget sudo",
     );
     await vps.write("/etc/nginx/conf.d/other.conf", "server { listen 127.0.0.1:8080; return 204; }\n");
     await vps.sh("systemctl restart nginx; mv /usr/bin/curl /usr/bin/curl.away");
@@ -38,6 +56,16 @@ describe.skipIf(missing !== null)(`install.sh --detector-only${missing ? ` (${mi
     releases.remove();
   }, 60_000);
 
+  const outside = (...argv: string[]) => must(["nsenter", "-t", String(vps.pid), "-n", ...argv]);
+  /** Packets that left for anywhere but this machine, ICMPv6 of the kernel's own apart. */
+  async function departed(): Promise<number> {
+    let packets = 0;
+    for (const filter of ["iptables", "ip6tables"]) {
+      const rules = await outside(filter, "-w", "-nvxL", "OUTPUT");
+      packets += Number(/^ *(\d+) .* out /m.exec(rules)![1]);
+    }
+    return packets;
+  }
   const install = (flags: string) =>
     vps.try(`wget -qO- ${RELEASES}/install.sh | sh -s -- ${flags}`, { env: { ANOMALY_DETECTOR_BASE_URL: RELEASES } });
 
@@ -58,32 +86,80 @@ describe.skipIf(missing !== null)(`install.sh --detector-only${missing ? ` (${mi
     await vps.sh("systemctl stop fail2ban; rm /etc/systemd/system/fail2ban.service; systemctl daemon-reload");
   }, 30_000);
 
-  test("without systemd it would install the program only, and says how to run it", async () => {
+  test("without systemd it installs the program only, and says how to run it", async () => {
+    await vps.sh(`wget -qO /root/fetched.sh ${RELEASES}/install.sh`);
     const { code, stdout } = await vps.try(
-      `unshare -m sh -c 'mount -t tmpfs none /run/systemd; wget -qO- ${RELEASES}/install.sh | sh -s -- --detector-only --dry-run'`,
-      { env: { ANOMALY_DETECTOR_BASE_URL: RELEASES } },
+      `unshare -m sh -c 'mount -t tmpfs none /run/systemd; sh /root/fetched.sh --detector-only; anomaly-detector version; sh /root/fetched.sh --purge'`,
     );
     expect(code).toBe(0);
-    expect(stdout).toContain("no systemd here");
+    expect(stdout).toContain(
+      "no systemd here: only the program was installed. Run it: /usr/local/bin/anomaly-detector",
+    );
+    expect(stdout).toMatch(/^anomaly-detector \S+ \(bun \S+, linux x64\)$/m);
     expect(stdout).not.toContain(".service");
+    expect((await vps.try("ls -d /usr/local/bin/anomaly-detector /etc/anomaly-detector")).stdout).toBe("");
   }, 30_000);
 
-  test("another kind of machine or C library is refused: exit 3", async () => {
-    await vps.write(
-      "/usr/local/bin/uname",
-      '#!/bin/sh\ncase $1 in -m) echo riscv64 ;; -s) echo Linux ;; *) echo "Linux riscv64" ;; esac\n',
-      "755",
-    );
-    const machine = await install("--detector-only");
-    expect({ code: machine.code, named: machine.stderr.includes("no build for Linux riscv64") }).toEqual({
-      code: 3,
-      named: true,
+  test.each([
+    ["another kind of machine", "uname", UNAME("riscv64"), 3, "no build for Linux riscv64"],
+    ["another C library", "getconf", "exit 1", 3, "needs glibc"],
+    ["a systemd that is too old", "systemctl", SYSTEMCTL(246), 3, "needs systemd 247 or newer"],
+    ["an OpenSSL that cannot verify", "openssl", "echo OpenSSL 1.1.1w", 3, "needs OpenSSL 3 to verify"],
+    // The release server of these tests has x64 only.
+    [
+      "a machine with ARM64, of which its own archive is asked",
+      "uname",
+      UNAME("aarch64"),
+      4,
+      "no archive for linux-arm64",
+    ],
+  ])(
+    "%s is refused",
+    async (_, program, script, code, words) => {
+      await vps.write(`/usr/local/bin/${program}`, `#!/bin/sh\n${script}\n`, "755");
+      const result = await vps.try("sh /root/fetched.sh --detector-only");
+      await vps.sh(`rm /usr/local/bin/${program}`);
+      expect({ code: result.code, said: result.stderr }).toEqual({ code, said: expect.stringContaining(words) });
+    },
+    30_000,
+  );
+
+  test("a CPU without AVX is served, one without SSE4.2 refused: exit 3", async () => {
+    const on = (flags: string) =>
+      vps.try(`unshare -m sh -c '
+        echo "flags : fpu sse sse2 ${flags}" >/tmp/cpuinfo; mount --bind /tmp/cpuinfo /proc/cpuinfo
+        sh /root/fetched.sh --detector-only --dry-run'`);
+    const nehalem = await on("ssse3 sse4_1 sse4_2 popcnt");
+    expect({ code: nehalem.code, said: nehalem.stdout }).toEqual({
+      code: 0,
+      said: expect.stringContaining("linux-x64.tar.gz"),
     });
-    await vps.sh("rm /usr/local/bin/uname");
-    await vps.write("/usr/local/bin/getconf", "#!/bin/sh\nexit 1\n", "755");
-    const libc = await install("--detector-only");
-    expect({ code: libc.code, named: libc.stderr.includes("glibc") }).toEqual({ code: 3, named: true });
-    await vps.sh("rm /usr/local/bin/getconf");
+    const kvm64 = await on("cx16");
+    expect({ code: kvm64.code, said: kvm64.stderr }).toEqual({ code: 3, said: expect.stringContaining("SSE4.2") });
+  }, 30_000);
+
+  test.each([
+    [249, "10-old-systemd.conf"],
+    [252, ""],
+    [255, "10-backoff.conf"],
+  ])(
+    "systemd %d gets this drop-in: %s",
+    async (version, drop) => {
+      await vps.write("/usr/local/bin/systemctl", `#!/bin/sh\n${SYSTEMCTL(version)}\n`, "755");
+      const { code, stdout } = await vps.try("sh /root/fetched.sh --detector-only --dry-run");
+      await vps.sh("rm /usr/local/bin/systemctl");
+      expect({ code, drop: [...stdout.matchAll(/10-\S+/g)].join() }).toEqual({ code: 0, drop });
+    },
+    30_000,
+  );
+
+  test("a download that fails is tried again, by wget too; after three tries it says what to do", async () => {
+    upstream.asked.length = 0;
+    upstream.answers.push(503, "cut", "well", 503, 503, 503);
+    const { code, stderr } = await vps.try("sh /root/fetched.sh --detector-only --dry-run");
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining("behind a proxy: https_proxy") });
+    const [sums, signature] = ["/SHA256SUMS", "/SHA256SUMS.sig"];
+    expect(upstream.asked).toEqual([sums, sums, sums, signature, signature, signature]);
   }, 30_000);
 
   test("it finds nginx's JSON log, watches it, and takes the free port", async () => {
@@ -111,8 +187,37 @@ describe.skipIf(missing !== null)(`install.sh --detector-only${missing ? ` (${mi
     );
   }, 90_000);
 
+  test("behind a proxy: sudo -E hands its variables on, to apt as well", async () => {
+    await vps.sh(
+      "cd /root/unpacked && ./install.sh --purge; apt-get purge -y -q ipset; apt-get clean; mv /etc/apt/apt.conf.d/90lab /root/",
+    );
+    upstream.asked.length = 0;
+    upstream.packages.length = 0;
+    const env = { http_proxy: RELEASES, ANOMALY_DETECTOR_BASE_URL: PROXIED };
+    const { code, stdout, stderr } = await vps.try(
+      `wget -qO- ${PROXIED}/install.sh | sudo -E sh -s -- --detector-only`,
+      { env },
+    );
+    await vps.sh("mv /root/90lab /etc/apt/apt.conf.d/");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain("apt-get install ipset");
+    expect(upstream.asked).toHaveLength(4);
+    expect(upstream.asked.filter((url) => !url.startsWith(`${PROXIED}/`))).toEqual([]);
+    expect(upstream.packages.filter((url) => url.includes("/ipset_"))).toHaveLength(1);
+  }, 60_000);
+
+  test("over all this, by installer, program and uninstall, not one packet left for anywhere else", async () => {
+    await vps.sh("anomaly-detector ban 198.51.100.9 --for 1h; anomaly-detector status; sleep 1");
+    await vps.sh("sh /usr/local/share/anomaly-detector/install.sh --purge");
+    const mirror = await vps.sh("sed -n 's|^deb http://\\([^/ ]*\\).*|\\1|p' /etc/apt/sources.list | sort -u");
+    expect([...new Set(upstream.packages.map((url) => new URL(url).hostname))]).toEqual([mirror]);
+    expect(await departed()).toBe(0);
+    // What would leave is seen.
+    await vps.sh("echo lookup >/dev/udp/192.0.2.53/53; echo lookup >/dev/udp/2001:db8::53/53");
+    expect(await departed()).toBe(2);
+  }, 30_000);
+
   test("a first release that does not come up leaves no program and no unit: exit 5", async () => {
-    await vps.sh("cd /root/unpacked && ./install.sh --purge");
     upstream.releases = await releases.broken();
     const { code, stderr } = await install("--detector-only");
     expect({ code, named: stderr.includes("did not come up") }).toEqual({ code: 5, named: true });

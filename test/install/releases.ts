@@ -7,6 +7,7 @@ import { publish } from "../../scripts/release/publish.ts";
 import { createKey, type ReleaseKey, readReleaseKey } from "../../scripts/release/signature.ts";
 import { BINARY } from "../e2e/detector.ts";
 import { must } from "../e2e/process.ts";
+import { RELEASES } from "../lab/vps.ts";
 
 export const ROOT = resolve(import.meta.dir, "../..");
 
@@ -106,6 +107,7 @@ export class Releases {
       programs: { "linux-x64": program },
       packages: this.#packages,
       key,
+      baseUrl: RELEASES,
     };
     await publish(release, out);
     return out;

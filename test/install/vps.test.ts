@@ -8,6 +8,7 @@ import { CACHE, Engine, missingForEngine } from "../lab/engine.ts";
 import { makeVpsImage } from "../lab/images.ts";
 import { Upstream } from "../lab/upstream.ts";
 import { RELEASES, Vps } from "../lab/vps.ts";
+import { argumentsDuring } from "./arguments.ts";
 import { Releases } from "./releases.ts";
 
 const missing =
@@ -70,8 +71,11 @@ describe.skipIf(missing !== null)(`install.sh on a fresh VPS${missing ? ` (${mis
     return files;
   }
 
-  test("--dry-run lists every change and makes none", async () => {
-    const { code, stdout } = await install("--dry-run");
+  test("--dry-run lists every change and makes none, whatever PATH leads to", async () => {
+    await vps.sh("mkdir /tmp/trap");
+    await vps.write("/tmp/trap/awk", "#!/bin/sh\ntouch /tmp/trap/sprung\n", "755");
+    const { code, stdout } = await install("--dry-run", { PATH: "/tmp/trap:/usr/bin:/usr/sbin" });
+    expect((await vps.try("ls /tmp/trap")).stdout).toBe("awk\n");
     expect(code).toBe(0);
     for (const words of [
       "apt-get install iptables ipset",
@@ -168,14 +172,35 @@ describe.skipIf(missing !== null)(`install.sh on a fresh VPS${missing ? ` (${mis
     expect((await vps.try(search("ANOMALY_DETECTOR_[B]ASE_URL"))).stdout).not.toBe("");
   });
 
-  test("the log of the run is root's alone, and it is not on the network", async () => {
+  test("the log of the run is root's alone, nothing lies about, and it asked for nothing but the release", async () => {
     expect(await vps.sh(`stat -c '%a %U' /var/log/${NAME}-install.log`)).toBe("600 root");
+    expect(await vps.sh("find /tmp /var/tmp -name 'tmp.*'")).toBe("");
     expect(
       upstream.asked.every((url) =>
         /^\/(install\.sh|SHA256SUMS(\.sig)?|anomaly-detector-.*-linux-x64\.tar\.gz)$/.test(url),
       ),
     ).toBe(true);
   });
+
+  test("a webhook that the service may not read is said, and the service goes on; an empty or missing one is none", async () => {
+    const hook = `/etc/${NAME}/credentials/webhook`;
+    const slack = () => vps.sh(`${NAME} status --json | sed -n '/"slack": {/,/}/p'`);
+    await vps.sh(`chgrp root ${hook}; systemctl restart ${NAME}`);
+    expect(await vps.sh(`${NAME} status`)).toMatch(/warn +slack .*may not be read by this user/);
+    // From here on the credential alone speaks.
+    await vps.sh(`sed -i.named '/^  webhook_file:/d' /etc/${NAME}/${NAME}.yaml; systemctl restart ${NAME}`);
+    expect(await slack()).toMatch(/"configured": *true/);
+    await vps.sh(`mv ${hook} ${hook}.away; systemctl restart ${NAME}`);
+    expect(await slack()).toMatch(/"configured": *false/);
+    await vps.sh(`: >${hook}; systemctl restart ${NAME}`);
+    expect(await slack()).toMatch(/"configured": *false/);
+    await vps.sh(
+      `mv ${hook}.away ${hook}; chgrp ${NAME} ${hook}; mv /etc/${NAME}/${NAME}.yaml.named /etc/${NAME}/${NAME}.yaml; systemctl restart ${NAME}`,
+    );
+    // So many starts would look like a crash loop to the tests below.
+    await vps.sh(`systemctl reset-failed ${NAME}`);
+    expect(await slack()).toMatch(/"configured": *true/);
+  }, 60_000);
 
   test("systemd finds little to be exposed", async () => {
     const score = /: ([0-9.]+) /.exec(await vps.sh(`systemd-analyze security --no-pager ${NAME} | tail -1`))?.[1];
@@ -186,9 +211,10 @@ describe.skipIf(missing !== null)(`install.sh on a fresh VPS${missing ? ` (${mis
     expect(await vps.sh(`grep CapEff /proc/${pid}/status`)).toMatch(/0000000000003000$/);
   });
 
-  test.each(["bash", "sh"])(
+  test.each(["bash", "sh", ...(Bun.which("busybox") ? ["/var/lib/docker/busybox sh"] : [])])(
     "the same line again, by %s, changes and restarts nothing, and fetches no archive",
     async (shell) => {
+      if (shell.includes("busybox")) await vps.copyIn(Bun.which("busybox")!, "/var/lib/docker/busybox");
       const files = await settled();
       const before = await life();
       upstream.asked.length = 0;
@@ -282,12 +308,29 @@ describe.skipIf(missing !== null)(`install.sh on a fresh VPS${missing ? ` (${mis
     expect(await vps.sh(`grep 'poll:' /etc/${NAME}/${NAME}.yaml.new`)).toContain("60ms");
   }, 90_000);
 
-  test("an older release is refused, unless it is asked for", async () => {
+  test("an older release is refused; a download that fails is tried again", async () => {
     upstream.releases = current;
+    upstream.asked.length = 0;
+    upstream.answers.push("well", 503, "cut");
     const { code, stderr } = await install();
     expect(code).toBe(4);
+    expect(upstream.asked.slice(1)).toEqual(["/SHA256SUMS", "/SHA256SUMS", "/SHA256SUMS", "/SHA256SUMS.sig"]);
     expect(stderr).toContain("older than the installed one");
     expect(await vps.sh(`${NAME} version`)).toContain("9.1.0+next");
+  }, 60_000);
+
+  test("a version and a channel are fetched from their own places, by flag or variable", async () => {
+    await Bun.$`ln -sfn . ${join(current, "v0.1.0")} && ln -sfn . ${join(current, "beta")}`.quiet();
+    const askedOf = async (flags: string, environment = {}) => {
+      upstream.asked.length = 0;
+      const { code } = await install(`--dry-run ${flags}`, environment);
+      return [code, upstream.asked[1]];
+    };
+    expect(await askedOf("--version 0.1.0")).toEqual([0, "/v0.1.0/SHA256SUMS"]);
+    const version = { ANOMALY_DETECTOR_VERSION: "v0.1.0" };
+    expect(await askedOf("--channel beta", version)).toEqual([0, "/beta/v0.1.0/SHA256SUMS"]);
+    // What that channel has is older than what is installed.
+    expect(await askedOf("", { ANOMALY_DETECTOR_CHANNEL: "beta" })).toEqual([4, "/beta/SHA256SUMS"]);
   }, 60_000);
 
   test("offline: --from takes a verified archive", async () => {
@@ -401,32 +444,38 @@ describe.skipIf(missing !== null)(`install.sh on a fresh VPS${missing ? ` (${mis
   }, 90_000);
 
   test("--public-dashboard: every address, with a login whose password root alone can read", async () => {
-    const { code, stdout, stderr } = await install("--public-dashboard");
+    let [code, stdout, stderr] = [-1, "", ""];
+    const said = await argumentsDuring(vps, async () => {
+      ({ code, stdout, stderr } = await install("--public-dashboard"));
+    });
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toContain(`its password is in /etc/${NAME}/dashboard.password, readable by root`);
     expect(stdout.slice(stdout.indexOf("Next:")).trim().split("\n").length).toBeLessThanOrEqual(5);
-    expect(await vps.sh("ss -Hltn 'sport = :8080' | awk '{ print $4 }'")).toBe("0.0.0.0:8080");
+    expect(await vps.sh("ss -Hltn 'sport = :8080' | awk '{ print $4 }'")).toBe("*:8080");
     expect(await vps.sh(`cd /etc/${NAME} && stat -c '%n %a %U %G' dashboard.*`)).toBe(
       `dashboard.hash 640 root ${NAME}\ndashboard.password 600 root root`,
     );
     const password = await vps.sh(`cat /etc/${NAME}/dashboard.password`);
     expect(password).toMatch(/^[a-z2-9]{5}(-[a-z2-9]{5}){3}$/);
     expect(stdout).not.toContain(password);
+    expect(said).toContain("dashboard.password");
+    expect(said).not.toContain(password);
 
     // The VPS has no network but its loopback; an address of its own on it is not loopback's.
     const address = "198.18.77.1";
-    await vps.sh(`ip address add ${address}/32 dev lo`);
+    await vps.sh(`ip address add ${address}/32 dev lo; ip address add 2001:db8:77::1/128 dev lo`);
     const ask = (path: string, more = "") =>
       vps.sh(`curl -s -o /dev/null -w '%{http_code} %{redirect_url}' ${more} http://${address}:8080${path}`);
     expect(await ask("/")).toBe(`303 http://${address}:8080/login`);
     expect(await ask("/login")).toBe("200");
+    expect(await vps.sh("curl -gs -o /dev/null -w '%{http_code}' 'http://[2001:db8:77::1]:8080/login'")).toBe("200");
     expect(await ask("/healthz")).toBe("200");
     expect(await ask("/fragment")).toBe("401");
     expect(await ask("/api/v1/status")).toBe("401");
     expect(await ask("/api/v1/status", "-u me:wrong")).toBe("401");
     expect(await ask("/api/v1/status", `-u "me:$(cat /etc/${NAME}/dashboard.password)"`)).toBe("200");
-    const said = await vps.sh(`journalctl -u ${NAME} --no-pager -o cat | grep 'dashboard login'`);
-    expect(said).toContain(`"client":"${address}","msg":"dashboard login failed"`);
+    const tried = await vps.sh(`journalctl -u ${NAME} --no-pager -o cat | grep 'dashboard login'`);
+    expect(tried).toContain(`"client":"${address}","msg":"dashboard login failed"`);
     const [first, rest] = [password.slice(0, 1), password.slice(1)];
     const search = `grep -rl '[${first}]${rest}' /etc /var/log /run/log /tmp /root /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null`;
     expect((await vps.try(search)).stdout.trim()).toBe(`/etc/${NAME}/dashboard.password`);

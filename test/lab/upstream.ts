@@ -8,10 +8,17 @@ import { createReadStream, existsSync, mkdirSync, renameSync, rmSync, statSync }
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { join, normalize } from "node:path";
 
+/** The release server as it is known to whoever reaches it through the proxy only. */
+export const PROXIED = "http://releases.example";
+
 export class Upstream {
   readonly socket: string;
-  /** Paths of the release server that were asked for, oldest first. */
+  /** Paths of the release server that were asked for, oldest first; those asked for through the proxy as URLs. */
   readonly asked: string[] = [];
+  /** URLs that the package proxy was asked for. */
+  readonly packages: string[] = [];
+  /** How the release server answers next, oldest first: well, with a status, or by a connection cut in the middle. */
+  readonly answers: (number | "well" | "cut")[] = [];
   #server: Server | null = null;
 
   /** `releases` is served at "/"; it may be changed at any time. */
@@ -42,12 +49,17 @@ export class Upstream {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = request.url ?? "/";
-    if (url.startsWith("http://")) return this.#proxy(url, request, response);
+    const path = url.startsWith(`${PROXIED}/`) ? url.slice(PROXIED.length) : url;
+    if (path.startsWith("http://")) return this.#proxy(path, request, response);
     this.asked.push(url);
-    send(join(this.releases, normalize(`/${decodeURIComponent(url)}`)), response);
+    const answer = this.answers.shift() ?? "well";
+    if (answer === "well") return send(join(this.releases, normalize(`/${decodeURIComponent(path)}`)), response);
+    response.writeHead(answer === "cut" ? 200 : answer, { "content-length": 1_000 });
+    response.write("half", () => request.socket.destroy());
   }
 
   async #proxy(url: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.packages.push(url);
     const isPackage = url.endsWith(".deb");
     const kept = join(this.cache, `${createHash("sha256").update(url).digest("hex")}.deb`);
     if (isPackage && existsSync(kept)) return send(kept, response);

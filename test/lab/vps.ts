@@ -82,8 +82,8 @@ export class Vps {
       async () => /running|degraded/.test((await this.try("systemctl is-system-running")).stdout),
       { timeoutMs: 60_000 },
     );
-    // As on a real machine, and not in a container: credentials of services need it.
-    await this.sh("mount --make-rshared /");
+    // As on a real machine, and not in a container: credentials of services need the one, sudo's patience the other.
+    await this.sh("mount --make-rshared /; echo 127.0.1.1 vps >>/etc/hosts");
     const relay = [process.execPath, join(import.meta.dir, "relay.ts"), "8899", this.upstream.socket];
     this.#relay = new Background(["nsenter", "-t", String(this.pid), "-n", ...relay]);
     await until("the relay", () => this.#relay!.stdout.includes("ready"));
