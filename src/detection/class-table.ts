@@ -124,6 +124,12 @@ export const BUILT_IN: readonly ClassRow[] = [
   },
   {
     kind: "probe",
+    path: { by: "expression", matches: /\/ocs\/v[12]\.php\/apps\/spreed\/api\/v\d+\/signaling(?:\/|$)/ },
+    meaning: "Nextcloud Talk without a signalling server: every browser in a call asks for messages each second",
+    costs: "`probe`, then `page`",
+  },
+  {
+    kind: "probe",
     path: {
       by: "whole path",
       words: ["/status.php", "/robots.txt", "/health", "/healthz", "/ping", "/server-status", "/nginx_status"],

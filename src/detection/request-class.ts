@@ -9,6 +9,7 @@ const SHARE = expressionOf("share");
 const DAV = expressionOf("dav");
 const PREVIEW = expressionOf("preview");
 const ASSET = wordsOf("asset");
+const PROBE = expressionOf("probe");
 const PROBES = wordsOf("probe");
 
 /** Most targets that are remembered; then the memory starts anew. Logs repeat a few thousand targets most of the time. */
@@ -74,7 +75,7 @@ export function targetClass(path: string): RequestClass {
   if (DAV.test(bare)) return "dav";
   if (PREVIEW.test(bare)) return "preview";
   if (ASSET.has(extensionOf(bare))) return "asset";
-  if (PROBES.has(bare)) return "probe";
+  if (PROBES.has(bare) || PROBE.test(bare)) return "probe";
   return "page";
 }
 

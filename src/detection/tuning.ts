@@ -85,8 +85,8 @@ export const TUNING: Tuning = {
     preview: 0.12,
     // Sync clients make 20–50 of these a second for minutes; nobody can make them without an account.
     proof: 0.03,
-    // Monitors ask once a second all day for an answer that costs the server little.
-    probe: 0.3,
+    // Monitors, and browsers in a call, ask once a second for an answer that costs the server little.
+    probe: 0.2,
     // The first look at a page in an hour: reading, crawling, backing up.
     firstVisit: 0.45,
     // The same held for ten minutes: a crawler reads page after page, each once, at a steady pace.
@@ -100,8 +100,8 @@ export const TUNING: Tuning = {
     asset: 10,
     // A conditional fetch answered 304 costs next to nothing, but only so many are natural.
     notModified: 40,
-    // A few monitors and clients behind one address ask for a health page this often in a minute.
-    probe: 120,
+    // Monitors, and five browsers of one office in a call, ask for the same thing this often in a minute.
+    probe: 300,
     // More requests a minute than the busiest innocent page loads, map tiles and offices make (559 seen).
     assetFlood: 600,
   },
