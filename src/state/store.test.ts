@@ -19,6 +19,7 @@ import { config, DAY, HOUR, MINUTE, record, SECOND, START, visitor } from "../..
 import type { Ban } from "../decision.ts";
 import { Engine } from "../engine.ts";
 import { parseSource, type Source } from "../net/cidr.ts";
+import { MIGRATIONS } from "./migrate.ts";
 import type { Checkpoint, Place, RememberedBan } from "./snapshot.ts";
 import { type Changes, type Everything, openStore, type Store } from "./store.ts";
 
@@ -71,8 +72,8 @@ const everything = (over: Partial<Everything> = {}): Everything => ({
 });
 
 const PLACES: Place[] = [
-  { position: { inode: 7, device: 1, offset: 0, fingerprint: "" }, refill: 12 },
-  { position: { inode: 7, device: 1, offset: 4096, fingerprint: "aGVsbG8=" }, refill: 0 },
+  { position: { inode: 7, offset: 0, fingerprint: "" }, refill: 12 },
+  { position: { inode: 7, offset: 4096, fingerprint: "aGVsbG8=" }, refill: 0 },
 ];
 
 /** An engine that has seen some minutes of a small site. */
@@ -321,7 +322,7 @@ describe("the file", () => {
     const { setAside } = store.status();
     expect(setAside).toEqual({
       path: `${path}.newer-20260105T080000000Z`,
-      why: "schema 99 is newer than this program's 2",
+      why: `schema 99 is newer than this program's ${MIGRATIONS.length}`,
     });
     const kept = new Database(setAside!.path);
     expect(kept.query("SELECT source FROM bans").all()).toEqual([{ source: "203.0.113.9" }]);

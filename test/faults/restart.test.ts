@@ -151,6 +151,30 @@ describe.skipIf(why !== "")("restart", () => {
     expect((ban!.ban.cause as { requests: number }).requests).toBeGreaterThan(100);
   }, 40_000);
 
+  test("a kill in the middle of a storm: the circuit breaker's minute goes on", async () => {
+    daemon.configure({ bans: { durations: ["1h"], circuit_breaker: { bans_per_minute: 6 } } });
+    await daemon.start();
+    daemon.write(["198.51.100.1"]);
+    await Bun.sleep(2200);
+    for (let n = 0; n < 4; n++) flood(`203.0.113.${n}`);
+    await banned("203.0.113.3");
+    await daemon.kill();
+    await daemon.start();
+    for (let n = 10; n < 15; n++) flood(`203.0.113.${n}`);
+    await daemon.caughtUp();
+    const { breaker } = (await daemon.status()).engine;
+    expect(breaker).toMatchObject({ open: true, bansInMinute: 9 });
+    expect((await daemon.bans()).map(({ ban }) => ban.source as string).toSorted()).toEqual(
+      [0, 1, 10, 11, 2, 3].map((n) => `203.0.113.${n}`),
+    );
+    // It stays open over a second kill, and tells so once.
+    await Bun.sleep(1500);
+    await daemon.kill();
+    await daemon.start();
+    expect((await daemon.status()).engine.breaker).toMatchObject({ open: true, bansInMinute: 9 });
+    expect(daemon.audited("ALERT")).toHaveLength(1);
+  }, 30_000);
+
   test("a lost state file: the kernel's own entries stay banned, and end on time", async () => {
     await daemon.start();
     daemon.write(["198.51.100.1"]);
