@@ -163,7 +163,7 @@ describe.skipIf(why !== "")("restart", () => {
     for (let n = 10; n < 15; n++) flood(`203.0.113.${n}`);
     await daemon.caughtUp();
     const { breaker } = (await daemon.status()).engine;
-    expect(breaker).toMatchObject({ open: true, bansInMinute: 9 });
+    expect(breaker.open).toBe(true);
     expect((await daemon.bans()).map(({ ban }) => ban.source as string).toSorted()).toEqual(
       [0, 1, 10, 11, 2, 3].map((n) => `203.0.113.${n}`),
     );
@@ -171,7 +171,7 @@ describe.skipIf(why !== "")("restart", () => {
     await Bun.sleep(1500);
     await daemon.kill();
     await daemon.start();
-    expect((await daemon.status()).engine.breaker).toMatchObject({ open: true, bansInMinute: 9 });
+    expect((await daemon.status()).engine.breaker).toEqual(breaker);
     expect(daemon.audited("ALERT")).toHaveLength(1);
   }, 30_000);
 
