@@ -181,12 +181,15 @@ describe.skipIf(why !== "")("restart", () => {
     await Bun.sleep(2200);
     flood();
     await banned();
+    const end = (await daemon.bans())[0]!.ban.until as number;
     await daemon.kill();
     rmSync(join(daemon.dir, "state"), { recursive: true });
     await daemon.start();
     expect((await daemon.bans()).map(({ ban }) => [ban.source as string, ban.cause.scope])).toEqual([
       [FLOODER, "adopted"],
     ]);
+    // The kernel counts in seconds.
+    expect(Math.abs(((await daemon.bans())[0]!.ban.until as number) - end)).toBeLessThan(2500);
     await Bun.sleep(1500);
     await daemon.kill();
     await daemon.start();
