@@ -37,8 +37,9 @@ export class AppendFile {
   /** Bytes of the first pending line that a short write already put into the open file. */
   #head = 0;
   #file: FileHandle | null = null;
-  /** Something was written since the disk last took everything. */
+  /** Something was written that the disk was not told to keep. */
   #isUnsynced = false;
+  #syncing: Promise<void> | null = null;
   /** Everything done to the file, one after the other. Never rejects. */
   #work: Promise<void> = Promise.resolve();
   #isDrainQueued = false;
@@ -88,19 +89,31 @@ export class AppendFile {
   /** Writes what waits now; what comes meanwhile queues a drain of its own, so that nobody waits for an endless stream. */
   async #drain(): Promise<void> {
     this.#isDrainQueued = false;
-    if (this.#file !== null && this.#pending.length === 0 && !this.#isUnsynced) return;
+    if (this.#file !== null && this.#pending.length === 0) return;
     try {
       const file = await this.#current();
       let left = this.#pending.length;
       while (left > 0 && this.#pending.length > 0) left -= await this.#writeBatch(file, Math.min(left, MAX_BATCH));
-      if (this.#isUnsynced) await file.datasync();
-      this.#isUnsynced = false;
+      this.#sync(file);
       this.#lastError = null;
     } catch (error) {
       this.#failed++;
       this.#lastError = describe(error, this.path);
       this.#shed();
     }
+  }
+
+  /** Has the disk take what was written; what is written meanwhile is taken by another turn. Nobody waits for it. */
+  #sync(file: FileHandle): void {
+    if (!this.#isUnsynced || this.#syncing !== null) return;
+    this.#isUnsynced = false;
+    this.#syncing = file
+      .datasync()
+      .catch(() => void this.#failed++)
+      .then(() => {
+        this.#syncing = null;
+        if (this.#file === file) this.#sync(file);
+      });
   }
 
   /** One write; returns how many lines it completed. */
@@ -134,6 +147,7 @@ export class AppendFile {
     this.#file = null;
     // A line cut by a short write begins again in the next file; openForAppend ends the torn one.
     this.#head = 0;
+    await this.#syncing;
     await file?.close().catch(() => {});
   }
 
