@@ -312,6 +312,26 @@ describe("the file", () => {
     });
   }
 
+  test("of the first version: brought up to this one; what it had learned goes on", () => {
+    const engine = learned();
+    store.rewrite(everything({ bans: [remembered(ban("203.0.113.9"))], checkpoint: checkpoint(engine, true) }), START);
+    store.close();
+    const first = new Database(path);
+    first.run("ALTER TABLE trust DROP COLUMN since");
+    first.run("UPDATE checkpoint SET engine = json_remove(engine, '$.breaker', '$.withheld')");
+    first.run("PRAGMA user_version = 1");
+    first.close();
+    store = openStore(path, START);
+    expect(store.status()).toMatchObject({ lastError: null, setAside: null });
+    const { bans, checkpoint: kept } = store.load();
+    expect(bans.map((row) => row.ban.source as string)).toEqual(["203.0.113.9"]);
+    const next = new Engine(config({ detection: { profile: "adaptive" } }));
+    next.recall(kept!.engine!, START);
+    next.resume();
+    expect(next.status().site.baseline).toEqual(engine.status().site.baseline);
+    expect(next.status().breaker).toMatchObject({ open: false, bansInMinute: 0 });
+  });
+
   test("of a newer version: moved aside under that name, never changed", () => {
     store.rewrite(everything({ bans: [remembered(ban("203.0.113.9"))] }), START);
     store.close();
