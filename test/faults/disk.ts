@@ -1,5 +1,5 @@
 /** A disk that can lose power: an ext4 file system on a loop device, whose image holds only what was written through. */
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { findProgram } from "../../src/firewall/exec.ts";
@@ -10,11 +10,22 @@ const SIZE = "48M";
 /** Why there are none here; "" when there are. Prints it once, so that a skip is seen. */
 export function whyNoDisks(): string {
   const missing = ["losetup", "mkfs.ext4", "mount", "umount"].filter((program) => findProgram(program) === null);
-  const tried = missing.length > 0 ? null : Bun.spawnSync(["losetup", "--find"]);
-  const why =
-    missing.length > 0 ? `missing: ${missing.join(", ")}` : tried!.exitCode === 0 ? "" : `${tried!.stderr}`.trim();
+  const why = missing.length > 0 ? `missing: ${missing.join(", ")}` : cannotAttachOne();
   if (why) console.warn(`SKIPPED, no loop devices: ${why}`);
   return why;
+}
+
+function cannotAttachOne(): string {
+  const dir = mkdtempSync(join(tmpdir(), "anomaly-detector-disk-"));
+  try {
+    writeFileSync(join(dir, "image"), Buffer.alloc(1 << 20));
+    const tried = Bun.spawnSync(["losetup", "--find", "--show", join(dir, "image")]);
+    if (tried.exitCode !== 0) return tried.stderr.toString().trim();
+    Bun.spawnSync(["losetup", "--detach", tried.stdout.toString().trim()]);
+    return "";
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 }
 
 export class Disk {
