@@ -318,6 +318,7 @@ describe("the file", () => {
     store.close();
     const first = new Database(path);
     first.run("ALTER TABLE trust DROP COLUMN since");
+    first.run("ALTER TABLE slow_failures DROP COLUMN target");
     first.run("UPDATE checkpoint SET engine = json_remove(engine, '$.breaker', '$.withheld')");
     first.run("PRAGMA user_version = 1");
     first.close();
