@@ -34,6 +34,8 @@ export type BanResult =
 /** What an Engine has learned, as plain values; bans and offences are kept beside it. */
 export interface SavedEngine extends SavedDetector {
   readonly breaker: SavedBreaker;
+  /** The one of bans of participants in a flood. */
+  readonly crowdBreaker: SavedBreaker;
   /** Sources whose ban was withheld in the last minutes, and when: as after a ban, they started from nothing. */
   readonly withheld: readonly (readonly [source: Source, at: EpochMs])[];
   readonly counters: Readonly<Record<string, number>>;
@@ -182,7 +184,7 @@ export class Engine {
   /** Puts back what an earlier run knew, or what the firewall still holds; nothing is told. */
   restore(bans: readonly BanStatus[], offences: readonly Offence[]): void {
     this.#ledger.restore(bans, offences);
-    this.#restoreBreaker(null, Number.NEGATIVE_INFINITY);
+    this.#restoreBreakers(null, Number.NEGATIVE_INFINITY);
   }
 
   /** The source that a named address counts as: its IPv6 prefix, unless that holds an address that must not be banned. */
@@ -206,9 +208,9 @@ export class Engine {
     const saved = this.#detector.save(whole);
     if (saved === null) return null;
     const withheld = this.#withheld.keys().map((source) => [source, this.#withheld.get(source)!] as const);
-    const breaker = this.#breaker.save();
+    const [breaker, crowdBreaker] = [this.#breaker.save(), this.#crowdBreaker.save()];
     const lately = withheld.filter(([, at]) => at > saved.now - WITHHELD_MS);
-    return { ...saved, breaker, withheld: lately, counters: { ...this.#counters } };
+    return { ...saved, breaker, crowdBreaker, withheld: lately, counters: { ...this.#counters } };
   }
 
   /**
@@ -219,7 +221,7 @@ export class Engine {
     this.#detector.restore(saved);
     Object.assign(this.#counters, saved.counters);
     for (const [source, at] of saved.withheld) this.#withheld.set(source, at);
-    this.#restoreBreaker(saved.breaker, saved.now);
+    this.#restoreBreakers(saved, saved.now);
     this.#recalledUntil = now;
   }
 
@@ -384,12 +386,14 @@ export class Engine {
   }
 
   /** The storm an earlier run was in goes on: what it saved, and what it banned after `savedAt`. */
-  #restoreBreaker(saved: SavedBreaker | null, savedAt: EpochMs): void {
-    const later = this.#ledger.list().filter(({ ban }) => ban.cause.scope === "source" && ban.since > savedAt);
-    this.#breaker.restore(
-      saved,
-      later.map(({ ban }) => ban.since),
-    );
+  #restoreBreakers(saved: Pick<SavedEngine, "breaker" | "crowdBreaker"> | null, savedAt: EpochMs): void {
+    const bannedAt = (ofCrowd: boolean) =>
+      this.#ledger.list().flatMap(({ ban: { cause, since } }) => {
+        const isOurs = cause.scope === "source" && cause.reasons.includes("participant") === ofCrowd;
+        return isOurs && since > savedAt ? [since] : [];
+      });
+    this.#breaker.restore(saved?.breaker ?? null, bannedAt(false));
+    this.#crowdBreaker.restore(saved?.crowdBreaker ?? null, bannedAt(true));
   }
 
   /** A line of a banned source: kept out of windows and baseline. Late ones prove that the ban does not block. */

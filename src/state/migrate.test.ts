@@ -60,11 +60,13 @@ test("what version 2 remembered is there in version 3: bans, trust, what was lea
   migrate(database, MIGRATIONS.slice(0, 3));
   expect(database.query("SELECT source, ban_count FROM bans").all()).toEqual([{ source: "203.0.113.1", ban_count: 2 }]);
   expect(database.query("SELECT * FROM trust").all()).toEqual([{ source: "203.0.113.2", until: 77, since: 0 }]);
+  const calm = { isOpen: false, wishes: [] };
   const { engine } = database.query<{ engine: string }, []>("SELECT engine FROM checkpoint").get()!;
   expect(JSON.parse(engine)).toEqual({
     now: 8,
     counters: { records: 3 },
-    breaker: { isOpen: false, wishes: [] },
+    breaker: calm,
+    crowdBreaker: calm,
     withheld: [],
   });
 });

@@ -107,7 +107,11 @@ function check(saved: SavedEngine): void {
   const { baseline } = saved;
   const numbers = [saved.now, saved.startedAt, saved.second, saved.secondRequests, saved.secondErrors];
   numbers.push(saved.recalculateAt, baseline.size, baseline.head, baseline.hour, baseline.grown);
-  numbers.push(...saved.breaker.wishes.flat(), ...saved.withheld.map(([, at]) => at));
+  numbers.push(
+    ...saved.breaker.wishes.flat(),
+    ...saved.crowdBreaker.wishes.flat(),
+    ...saved.withheld.map(([, at]) => at),
+  );
   numbers.push(...baseline.rolling, ...baseline.hours.flat(), ...baseline.ring.flat());
   for (const snapshot of [baseline.snapshot, saved.sourceBaseline.snapshot])
     numbers.push(snapshot.at, snapshot.mean, snapshot.stddev, snapshot.errorRate);

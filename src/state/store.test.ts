@@ -319,7 +319,7 @@ describe("the file", () => {
     const first = new Database(path);
     first.run("ALTER TABLE trust DROP COLUMN since");
     first.run("ALTER TABLE slow_failures DROP COLUMN target");
-    first.run("UPDATE checkpoint SET engine = json_remove(engine, '$.breaker', '$.withheld')");
+    first.run("UPDATE checkpoint SET engine = json_remove(engine, '$.breaker', '$.crowdBreaker', '$.withheld')");
     first.run("PRAGMA user_version = 1");
     first.close();
     store = openStore(path, START);

@@ -7,7 +7,12 @@ export const breaker: Migration = {
     // 0: longer ago than anybody asks.
     `ALTER TABLE trust ADD COLUMN since REAL NOT NULL DEFAULT 0`,
     `UPDATE checkpoint
-      SET engine = json_set(engine, '$.breaker', json('{"isOpen":false,"wishes":[]}'), '$.withheld', json('[]'))
+      SET engine = json_set(
+        engine,
+        '$.breaker', json('{"isOpen":false,"wishes":[]}'),
+        '$.crowdBreaker', json('{"isOpen":false,"wishes":[]}'),
+        '$.withheld', json('[]')
+      )
       WHERE json_valid(engine)`,
   ],
 };
