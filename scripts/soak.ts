@@ -1,8 +1,8 @@
 /**
  * The long form of what the tests show in seconds: bun run soak [--minutes 120] [--rate 2000] [--sources 1000000]
  * [--load-only]. The real daemon in a network namespace, its log rotated each minute, attackers among visitors who
- * come and go; then 5 million hostile lines and 200 kills. Prints a line a minute and exits 1 when something grew,
- * lagged or was miscounted. Needs root; DETECTOR names a binary to take in place of the source.
+ * come and go; then 5 million hostile lines, 200 kills and 100 losses of power. Prints a line a minute and exits 1 when
+ * something grew, lagged or was miscounted. Needs root; DETECTOR names a binary to take in place of the source.
  */
 import { appendFileSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { resolve } from "node:path";
@@ -184,6 +184,7 @@ const wrong = await load();
 if (!values["load-only"]) {
   wrong.push(...(await longForm("hostile.test.ts", { FUZZ_LINES: "5000000" })));
   wrong.push(...(await longForm("kill.test.ts", { KILLS: "200" })));
+  wrong.push(...(await longForm("power.test.ts", { POWER_LOSSES: "100" })));
 }
 for (const problem of wrong) console.error(`FAILED: ${problem}`);
 process.exit(wrong.length === 0 ? 0 : 1);

@@ -2,7 +2,7 @@
 import type { AccessRecord, EpochMs } from "./accesslog/record.ts";
 import { type Allowed, Allowlist } from "./bans/allowlist.ts";
 import type { BanDuration } from "./bans/backoff.ts";
-import { Breaker } from "./bans/breaker.ts";
+import { Breaker, type SavedBreaker } from "./bans/breaker.ts";
 import { Ledger, type Offence } from "./bans/ledger.ts";
 import type { Config } from "./config/schema.ts";
 import type { Ban, BaselineSnapshot, Decision, GlobalVerdict, Manual, Outcome, SourceVerdict } from "./decision.ts";
@@ -12,6 +12,7 @@ import { compare, triggerRate } from "./detection/verdict.ts";
 import type { Explanation } from "./explanation.ts";
 import { parseRange, type Source, singleSource, sourceOf } from "./net/cidr.ts";
 import { type Ip, isV6, parseIp } from "./net/ip.ts";
+import { RecencyMap } from "./recency.ts";
 import type { BanStatus, EngineCounters, EngineState, EngineStatus, SourceStatus } from "./status.ts";
 
 /** The sections of the configuration that the core answers to. */
@@ -32,6 +33,11 @@ export type BanResult =
 
 /** What an Engine has learned, as plain values; bans and offences are kept beside it. */
 export interface SavedEngine extends SavedDetector {
+  readonly breaker: SavedBreaker;
+  /** The one of bans of participants in a flood. */
+  readonly crowdBreaker: SavedBreaker;
+  /** Sources whose ban was withheld in the last minutes, and when: as after a ban, they started from nothing. */
+  readonly withheld: readonly (readonly [source: Source, at: EpochMs])[];
   readonly counters: Readonly<Record<string, number>>;
 }
 
@@ -42,6 +48,9 @@ const LEAKS_WITH_START = 1;
 const LEAKS_WITHOUT_START = 3;
 /** Entries of the caches of IPv6 prefixes and of exempt sources; full, they begin anew. */
 const MOST_CACHED = 65_536;
+/** Withheld bans that are remembered over a restart: how many, and how long (the longest window). */
+const MOST_WITHHELD = 1_000;
+const WITHHELD_MS = 610_000;
 
 /** Windows, baseline, verdicts and the ledger behind one door. Time is an argument and never goes back. */
 export class Engine {
@@ -58,7 +67,9 @@ export class Engine {
   #prefixes = new Map<Ip, Source>();
   /** Allow-listed sources that would have been banned: not judged again until the list changes. */
   #exempt = new Set<Source>();
-  /** While the windows are refilled: sources whose lines so far are from before their last ban. */
+  /** When a ban of a source was last withheld. */
+  readonly #withheld = new RecencyMap<EpochMs>(MOST_WITHHELD);
+  /** While the windows are refilled: sources whose lines so far are from before their last ban, made or withheld. */
   #paid = new Set<Source>();
   /** Lines up to here may have been judged by an earlier run. */
   #recalledUntil = Number.NEGATIVE_INFINITY;
@@ -173,6 +184,7 @@ export class Engine {
   /** Puts back what an earlier run knew, or what the firewall still holds; nothing is told. */
   restore(bans: readonly BanStatus[], offences: readonly Offence[]): void {
     this.#ledger.restore(bans, offences);
+    this.#restoreBreakers(null, Number.NEGATIVE_INFINITY);
   }
 
   /** The source that a named address counts as: its IPv6 prefix, unless that holds an address that must not be banned. */
@@ -194,7 +206,11 @@ export class Engine {
   /** What survives a restart besides bans and offences; null before the first record. See Detector.save. */
   save(whole: boolean): SavedEngine | null {
     const saved = this.#detector.save(whole);
-    return saved && { ...saved, counters: { ...this.#counters } };
+    if (saved === null) return null;
+    const withheld = this.#withheld.keys().map((source) => [source, this.#withheld.get(source)!] as const);
+    const [breaker, crowdBreaker] = [this.#breaker.save(), this.#crowdBreaker.save()];
+    const lately = withheld.filter(([, at]) => at > saved.now - WITHHELD_MS);
+    return { ...saved, breaker, crowdBreaker, withheld: lately, counters: { ...this.#counters } };
   }
 
   /**
@@ -204,6 +220,8 @@ export class Engine {
   recall(saved: SavedEngine, now: EpochMs): void {
     this.#detector.restore(saved);
     Object.assign(this.#counters, saved.counters);
+    for (const [source, at] of saved.withheld) this.#withheld.set(source, at);
+    this.#restoreBreakers(saved, saved.now);
     this.#recalledUntil = now;
   }
 
@@ -211,7 +229,9 @@ export class Engine {
   refill(record: AccessRecord): void {
     const source = this.#sourceOf(record.source);
     if (record.at <= this.#detector.now - this.#settings.detection.window) return;
-    const isPaid = record.at <= (this.#ledger.lastBannedAt(source) ?? Number.NEGATIVE_INFINITY);
+    const never = Number.NEGATIVE_INFINITY;
+    const isPaid =
+      record.at <= Math.max(this.#ledger.lastBannedAt(source) ?? never, this.#withheld.get(source) ?? never);
     if (!isPaid && this.#wasBanned(record, source)) return;
     // What led to a ban is still in the site's window, but the source itself starts from nothing.
     if (isPaid) this.#paid.add(source);
@@ -348,6 +368,7 @@ export class Engine {
     const wasOpen = breaker.isOpen;
     if (this.#ledger.isFull || !breaker.admit(at)) {
       this.#counters.bansWithheld++;
+      this.#withheld.set(source, at);
       this.#detector.forget(source);
       if (!wasOpen && breaker.isOpen) this.#alertBreaker(breaker, at, "open");
       return;
@@ -362,6 +383,17 @@ export class Engine {
     this.#counters.bans++;
     emit({ kind: "ban", at, ban });
     return ban;
+  }
+
+  /** The storm an earlier run was in goes on: what it saved, and what it banned after `savedAt`. */
+  #restoreBreakers(saved: Pick<SavedEngine, "breaker" | "crowdBreaker"> | null, savedAt: EpochMs): void {
+    const bannedAt = (ofCrowd: boolean) =>
+      this.#ledger.list().flatMap(({ ban: { cause, since } }) => {
+        const isOurs = cause.scope === "source" && cause.reasons.includes("participant") === ofCrowd;
+        return isOurs && since > savedAt ? [since] : [];
+      });
+    this.#breaker.restore(saved?.breaker ?? null, bannedAt(false));
+    this.#crowdBreaker.restore(saved?.crowdBreaker ?? null, bannedAt(true));
   }
 
   /** A line of a banned source: kept out of windows and baseline. Late ones prove that the ban does not block. */

@@ -64,6 +64,7 @@ const ZONES: readonly Zone[] = [
     may: [
       "src/bans/",
       "src/detection/",
+      "src/recency.ts",
       NET,
       RECORD,
       DECISION,

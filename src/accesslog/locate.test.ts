@@ -4,7 +4,7 @@ import { appendFileSync, copyFileSync, mkdtempSync, renameSync, rmSync, truncate
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManualClock } from "../clock.ts";
-import { canResume } from "./locate.ts";
+import { canResume, linesLeft } from "./locate.ts";
 import { Tail, type TailPosition } from "./tail.ts";
 
 let directory: string;
@@ -61,5 +61,23 @@ describe("canResume", () => {
     // Found: nothing that was read before is read again.
     expect(text.includes("of the first file")).toBe(false);
     if (found) expect(text).not.toContain("line 19");
+  });
+});
+
+describe("linesLeft", () => {
+  test("a log that lost its end in a loss of power: the lines that are there after a place", async () => {
+    const { position } = await read();
+    expect(linesLeft(path, 0, position)).toBeNull();
+    truncateSync(path, FIRST.indexOf("line 12") + 3);
+    expect(linesLeft(path, FIRST.indexOf("line 5"), position)).toBe(7);
+    expect(linesLeft(path, FIRST.length, position)).toBe(0);
+  });
+
+  test("another file, or none, has lost nothing", async () => {
+    const { position } = await read();
+    rotate();
+    expect(linesLeft(path, 0, position)).toBeNull();
+    begin();
+    expect(linesLeft(path, 0, position)).toBeNull();
   });
 });

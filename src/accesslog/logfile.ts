@@ -7,10 +7,12 @@ import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 
 import { LineSplitter, type OnWindow } from "./lines.ts";
 import { identityOf } from "./siblings.ts";
 
-/** Where a tail stands, to be kept across restarts. An inode alone is no identity: file systems reuse them at once. */
+/**
+ * Where a tail stands, to be kept across restarts. An inode alone is no identity: file systems reuse them at once. The
+ * device is none either: its number may be another after a boot.
+ */
 export interface TailPosition {
   readonly inode: number;
-  readonly device: number;
   /** Everything before it has been handed on. */
   readonly offset: number;
   /** What stands just before `offset`: SHA-256, in base64, of at most 1024 bytes; of none at offset 0. */
@@ -70,10 +72,6 @@ export class LogFile {
     return this.stats.ino;
   }
 
-  get device(): number {
-    return this.stats.dev;
-  }
-
   get identity(): string {
     return identityOf(this.stats);
   }
@@ -104,7 +102,7 @@ export class LogFile {
   }
 
   isSameFile(stats: { readonly ino: number; readonly dev: number }): boolean {
-    return stats.ino === this.inode && stats.dev === this.device;
+    return stats.ino === this.inode && stats.dev === this.stats.dev;
   }
 
   /** Where the first line begins that was not handed on. */
@@ -113,8 +111,8 @@ export class LogFile {
   }
 
   position(): TailPosition {
-    const { inode, device, lineOffset } = this;
-    return { inode, device, offset: lineOffset, fingerprint: digest(this.#mark) };
+    const { inode, lineOffset } = this;
+    return { inode, offset: lineOffset, fingerprint: digest(this.#mark) };
   }
 
   /** Leaves out what is there already, up to `size` bytes: reading begins with the line that is unfinished there. */

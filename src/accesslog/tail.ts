@@ -209,19 +209,19 @@ export class Tail {
   /** Takes up the place in `file` that it would have had at the start, when it was as `stats` says. */
   #beginIn(file: LogFile, stats: Stats, position: TailPosition | null): void {
     if (!file.isSameFile(stats)) return;
-    if (position !== null) file.isSameFile({ ino: position.inode, dev: position.device }) && file.resume(position);
+    if (position !== null) file.inode === position.inode && file.resume(position);
     else if (this.options.start === "end") file.skipTo(stats.size);
   }
 
   /** The rules are at the top of this file. A log that stays in `#current` as it is, is read from its beginning. */
   #resume(position: TailPosition): void {
-    const isSame = (stats: { ino: number; dev: number }) =>
-      stats.ino === position.inode && stats.dev === position.device;
-    const isTruncated = this.#current?.isSameFile({ ino: position.inode, dev: position.device }) === true;
+    const isTruncated = this.#current?.inode === position.inode;
     if (isTruncated && this.#current!.resume(position)) return;
     const siblings = findSiblings(this.path);
     // After copytruncate the remembered bytes are in a copy, which has another inode.
-    const candidates = isTruncated ? siblings.toReversed() : siblings.filter(({ stats }) => isSame(stats));
+    const candidates = isTruncated
+      ? siblings.toReversed()
+      : siblings.filter(({ stats }) => stats.ino === position.inode);
     for (const candidate of candidates) {
       const file = this.#open(candidate.path);
       if (file === null) continue;

@@ -95,6 +95,17 @@ describe("AuditWriter", () => {
     expect(sources()).toEqual(["[2026-04-25T12:00:00Z] BAN 203.0.1", sourceNumber(1)]);
   });
 
+  test("zeros at the end, which a loss of power can leave, are cut off", async () => {
+    writeFileSync(path, `a whole line\n${"\0".repeat(3000)}`);
+    writeFileSync(`${path}.jsonl`, `{"half${"\0".repeat(3000)}`);
+    const writer = new AuditWriter(path, clock);
+    await writer.start();
+    writer.write(banNumber(1));
+    await writer.stop();
+    expect(sources()).toEqual(["a whole line", sourceNumber(1)]);
+    expect(lines(`${path}.jsonl`)).toEqual(['{"half', expect.stringContaining(sourceNumber(1))]);
+  });
+
   test("reopen() after a rotation: earlier lines in the old file, later ones in the new, none lost", async () => {
     const writer = new AuditWriter(path, clock);
     await writer.start();

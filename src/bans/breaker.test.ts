@@ -59,3 +59,39 @@ describe("closing", () => {
     expect(breaker.admit(START + 2000)).toBe(false);
   });
 });
+
+describe("restored", () => {
+  const through = (breaker: Breaker, limit: number, bannedAt: readonly number[] = []) => {
+    const next = new Breaker(limit);
+    next.restore(JSON.parse(JSON.stringify(breaker.save())) as ReturnType<Breaker["save"]>, bannedAt);
+    return next;
+  };
+
+  test("before any wish it is as a new one", () => {
+    expect(new Breaker(1).save()).toEqual({ isOpen: false, wishes: [] });
+    expect(through(new Breaker(1), 1).admit(START)).toBe(true);
+  });
+
+  test("at any moment of any storm it goes on as if nothing had happened", () => {
+    const seconds = Array.from({ length: 400 }, (_, i) => (i * i * 7) % 300).toSorted((a, b) => a - b);
+    for (let cut = 0; cut < seconds.length; cut += 13) {
+      const { breaker } = wishes(60, seconds.slice(0, cut));
+      const next = through(breaker, 60);
+      expect(next.bansInMinute).toBe(breaker.bansInMinute);
+      for (const second of seconds.slice(cut)) {
+        const at = START + second * 1000;
+        expect(next.tick(at)).toBe(breaker.tick(at));
+        expect(next.admit(at)).toBe(breaker.admit(at));
+      }
+    }
+  });
+
+  test("what was banned after it was saved counts too; what is a minute old does not", () => {
+    const { breaker } = wishes(4, [0, 10]);
+    const next = through(breaker, 4, [START + 12_000, START + 11_000]);
+    expect(next.bansInMinute).toBe(4);
+    expect(next.admit(START + 59_999)).toBe(false);
+    const later = through(breaker, 4, [START + 65_000]);
+    expect(later.bansInMinute).toBe(2);
+  });
+});

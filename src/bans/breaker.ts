@@ -3,6 +3,12 @@ import type { EpochMs } from "../accesslog/record.ts";
 /** The minute is counted by seconds. */
 const SECONDS = 60;
 
+/** What survives a restart: whether it is open, and the wishes of the last minute by second (Unix time), oldest first. */
+export interface SavedBreaker {
+  readonly isOpen: boolean;
+  readonly wishes: readonly (readonly [second: number, wishes: number])[];
+}
+
 /**
  * Stops the banning of single sources when more bans were wished for in a minute than a sane site produces:
  * better a flood than half the users banned by mistake. It closes when a minute holds no more than the limit.
@@ -48,6 +54,27 @@ export class Breaker {
     if (!this.#isOpen || this.#inMinute > this.most) return false;
     this.#isOpen = false;
     return true;
+  }
+
+  save(): SavedBreaker {
+    const seconds = Array.from({ length: SECONDS }, (_, i) => this.#second - SECONDS + 1 + i);
+    const wishes = seconds.map((second) => [second, this.#wishes[slotOf(second)] ?? 0] as const);
+    return { isOpen: this.#isOpen, wishes: wishes.filter(([, count]) => count > 0) };
+  }
+
+  /** Takes in what an earlier run saved, null where it did not, and the bans it made after that; tells nothing. */
+  restore(saved: SavedBreaker | null, bannedAt: readonly EpochMs[]): void {
+    const { isOpen, wishes } = saved ?? { isOpen: false, wishes: [] };
+    this.#wishes.fill(0);
+    this.#inMinute = 0;
+    this.#second = Number.NEGATIVE_INFINITY;
+    const later = bannedAt.map((at) => [Math.floor(at / 1000), 1] as const);
+    for (const [second, count] of [...wishes, ...later].toSorted(([a], [b]) => a - b)) {
+      this.#moveTo(second * 1000);
+      this.#wishes[slotOf(second)]! += count;
+      this.#inMinute += count;
+    }
+    this.#isOpen = isOpen;
   }
 
   /** Seconds older than a minute leave. */

@@ -20,6 +20,7 @@ import { Settings } from "../daemon/settings.ts";
 import { SystemView } from "../daemon/system-view.ts";
 import { Engine } from "../engine.ts";
 import { FirewallError, type FirewallInfo } from "../firewall/firewall.ts";
+import { DescriptorReserve } from "../host/descriptors.ts";
 import { createServiceNotifier, type ServiceNotifier } from "../host/notify-socket.ts";
 import { createHostSampler } from "../host/procfs.ts";
 import { SteadyClock } from "../steady-clock.ts";
@@ -27,6 +28,8 @@ import { VERSION_TEXT } from "../version.ts";
 
 /** How often the clock moves event time while the log is silent. */
 const TICK_MS = 200;
+/** How often it is looked whether descriptors are left. */
+const DESCRIPTORS_MS = 200;
 /** How often what was learned is written; a crash costs no more than reading the lines since then again. */
 const SAVE_MS = 1000;
 /** How often processor and memory are measured. */
@@ -145,7 +148,10 @@ class Daemon {
     const settings = new Settings({ config: this.config, clock, log });
     const engine = new Engine(settings.config);
     engine.setWall(clock.now());
-    return { clock, engine, settings, lifecycle: this.#lifecycle, log, env: io.env };
+    const descriptors = new DescriptorReserve((count) =>
+      log.error({ count }, "no file descriptors left; all connections to dashboard and control socket closed"),
+    );
+    return { clock, engine, settings, lifecycle: this.#lifecycle, descriptors, log, env: io.env };
   }
 
   #openMemory({ clock, engine, settings }: Ground): Memory {
@@ -161,6 +167,7 @@ class Daemon {
     const { modes, reconciler } = enforcement;
     const { reconcile_every } = ground.settings.config.firewall;
     every(ground, "tick", TICK_MS, () => reading.tick());
+    every(ground, "descriptors", DESCRIPTORS_MS, () => ground.descriptors.look());
     every(ground, "save", SAVE_MS, () => memory.save());
     every(ground, "host", SAMPLE_MS, () => view.sample());
     every(ground, "arming", ARMING_MS, () => void modes.follow("detection.arm_after"));

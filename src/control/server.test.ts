@@ -1,6 +1,7 @@
 /** Both ends over a real unix socket. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -161,6 +162,24 @@ describe("hostile requests", () => {
 });
 
 describe("the socket file", () => {
+  test("reset() closes who is connected; a second later who comes is answered", async () => {
+    const server = await start();
+    const idle = connect(socket);
+    await new Promise((resolve) => idle.once("connect", resolve));
+    const closed = new Promise((resolve) => idle.once("close", resolve));
+    server.reset();
+    server.reset();
+    await closed;
+    expect((await createControlClient(socket).status()).kind).not.toBe("answer");
+    await Bun.sleep(1200);
+    expect((await createControlClient(socket).status()).kind).toBe("answer");
+    expect(statSync(socket).mode & 0o777).toBe(0o660);
+    server.reset();
+    await server.stop();
+    await Bun.sleep(1200);
+    expect(existsSync(socket)).toBe(false);
+  });
+
   test("is made with its directory, for owner and group only, and goes with stop()", async () => {
     const server = await start();
     expect((statSync(socket).mode & 0o777).toString(8)).toBe("660");

@@ -1,5 +1,5 @@
 /** The daemon's end of the control socket. Who may open the socket file may ban and unban: mode 0660 is the lock. */
-import { chmodSync, lstatSync, mkdirSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, rmSync, unlinkSync } from "node:fs";
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import { type Clock, systemClock } from "../clock.ts";
@@ -23,6 +23,8 @@ import {
 export interface ControlServer {
   /** Makes the socket. Throws ControlError when another daemon answers on it or it cannot be made. */
   start(): Promise<void>;
+  /** Closes every connection at once and takes none for a second, or until the socket can be made again. Never throws. */
+  reset(): void;
   /** Answers what has been asked, then closes and removes the socket. Safe to repeat. */
   stop(): Promise<void>;
 }
@@ -35,6 +37,9 @@ export class ControlError extends Error {
 /** How long stop() waits for answers under way. */
 const STOP_DEADLINE_MS = 2_000;
 
+/** How long nobody gets in after all connections were closed. */
+const PAUSE_MS = 1_000;
+
 /** The slowest answer: a firewall command that is killed at its timeout, retried once. */
 const ANSWER_SECONDS = 30;
 
@@ -45,13 +50,33 @@ export function createControlServer(
   clock: Pick<Clock, "now"> = systemClock,
 ): ControlServer {
   let server: Bun.Server<undefined> | null = null;
+  let isWanted = false;
+  const bind = () => {
+    server = listen(socketPath, (request) => answer(request, target, clock));
+  };
+  const reopen = () => {
+    if (!isWanted || server !== null) return;
+    try {
+      rmSync(socketPath, { force: true });
+      bind();
+    } catch {
+      setTimeout(reopen, PAUSE_MS);
+    }
+  };
   return {
     async start() {
       prepareDirectory(socketPath);
       await removeStaleSocket(socketPath);
-      server = listen(socketPath, (request) => answer(request, target, clock));
+      bind();
+      isWanted = true;
+    },
+    reset() {
+      void server?.stop(true);
+      server = null;
+      setTimeout(reopen, PAUSE_MS);
     },
     async stop() {
+      isWanted = false;
       const stopping = server;
       server = null;
       if (!stopping) return;

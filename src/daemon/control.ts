@@ -7,7 +7,7 @@ import type { Ground } from "./ground.ts";
 
 /** Throws ControlError when the socket cannot be had: another detector runs, or its directory cannot be made. */
 export async function startControl(
-  { clock, engine, settings, lifecycle }: Ground,
+  { clock, engine, settings, lifecycle, descriptors }: Ground,
   { effects, modes, reconciler }: Enforcement,
   status: () => SystemStatus,
 ): Promise<void> {
@@ -20,6 +20,7 @@ export async function startControl(
     reconcile: () => reconciler.now(),
   });
   const control = createControlServer(target, settings.config.control.socket);
+  descriptors.guard(control);
   await lifecycle.start(
     "control",
     () => control.start(),

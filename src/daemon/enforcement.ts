@@ -104,9 +104,9 @@ export async function startEnforcement(ground: Ground, parts: EnforcementParts):
 }
 
 /** Open when it is to act. Who only watches must not go on dropping what an earlier run banned. */
-async function openGate({ clock, settings, log }: Ground): Promise<FirewallGate> {
+async function openGate({ clock, settings, descriptors, log }: Ground): Promise<FirewallGate> {
   const { backend, hooks, timeout, spare_ports } = settings.config.firewall;
-  const exec = createExec({ timeoutMs: timeout });
+  const exec = createExec({ timeoutMs: timeout, lend: descriptors.lend });
   const sparePorts = spare_ports ?? readSshPorts();
   const now = () => clock.now();
   const gate = new FirewallGate(() => createFirewall({ backend, hooks, sparePorts }, exec, now), hooks, now);

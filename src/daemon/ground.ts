@@ -1,5 +1,6 @@
 /** What every part of the daemon stands on. */
 import type { Engine } from "../engine.ts";
+import type { DescriptorReserve } from "../host/descriptors.ts";
 import type { SteadyClock } from "../steady-clock.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Logger } from "./logger.ts";
@@ -12,6 +13,8 @@ export interface Ground {
   readonly settings: Settings;
   /** Whatever is acquired at the start is released through it. */
   readonly lifecycle: Lifecycle;
+  /** What firewall commands need, whoever connects to us. */
+  readonly descriptors: DescriptorReserve;
   readonly log: Logger;
   readonly env: Readonly<Record<string, string | undefined>>;
 }

@@ -7,7 +7,7 @@
  * A ban that was acknowledged is therefore in the database; one that was only decided is decided again at the next
  * start, and told then. What was learned is saved with the place in the log it was learned up to (state/snapshot.ts).
  */
-import { canResume } from "../accesslog/locate.ts";
+import { canResume, linesLeft } from "../accesslog/locate.ts";
 import type { LineParser } from "../accesslog/parse.ts";
 import type { Tail, TailPosition } from "../accesslog/tail.ts";
 import type { Clock } from "../clock.ts";
@@ -146,11 +146,19 @@ export class Memory {
   resume(logPath: string, parser: LineParser): TailPosition | undefined {
     this.#places = this.#remembered.checkpoint?.places ?? [];
     const place = this.#places.find(({ position }) => canResume(logPath, position));
-    this.#refill = new Refill(this.parts.engine, parser, place?.refill ?? 0);
-    if (place === undefined || place.refill === 0) this.#refill.end();
+    const refill = place === undefined ? 0 : this.#oldLines(logPath, place);
+    this.#refill = new Refill(this.parts.engine, parser, refill);
+    if (refill === 0) this.#refill.end();
     // Another restart soon after this one must reach back as far.
     if (place !== undefined) this.#marks.note(place.position, 0, Number.NEGATIVE_INFINITY);
     return (place ?? this.#places.at(-1))?.position;
+  }
+
+  /** Lines from `place` on that were learned from. Those that a loss of power took from the log do not come again. */
+  #oldLines(logPath: string, { position, refill }: Place): number {
+    const last = this.#places.at(-1)!.position;
+    if (position.inode !== last.inode) return refill;
+    return Math.min(refill, linesLeft(logPath, position.offset, last) ?? refill);
   }
 
   /** Takes the old lines out of a window; returns where the new ones begin. */
@@ -186,6 +194,8 @@ export class Memory {
 
   /** For Effects: an outcome, before it is told. */
   readonly sink = ({ decision, result }: Outcome): void => {
+    // What is told next must not be done and told again, whatever reaches the disk by itself.
+    if (result === "done" && (decision.kind === "ban" || decision.kind === "unban")) this.#batch.isUrgent = true;
     if (decision.kind === "ban") {
       const enforcement = result === "done" ? "in-force" : result;
       this.#batch.settled.push({ source: decision.ban.source, enforcement });

@@ -10,7 +10,7 @@ export async function startPage(
   ground: Ground,
   figures: Pick<DashboardOptions, "status" | "history">,
 ): Promise<Login | null> {
-  const { settings, clock, lifecycle, log } = ground;
+  const { settings, clock, lifecycle, descriptors, log } = ground;
   const { enabled, listen, allowed_hosts, trusted_proxies, password_file } = settings.config.dashboard;
   if (!enabled) return null;
   const password = await readPasswordFile(password_file);
@@ -27,6 +27,7 @@ export async function startPage(
     log,
     clock,
   });
+  descriptors.guard(dashboard);
   await lifecycle.start(
     "dashboard",
     () => dashboard.start(),

@@ -22,6 +22,12 @@ function create(part: Partial<DashboardOptions> = {}): Dashboard {
   return dashboard;
 }
 
+function freePort(): number {
+  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  server.stop(true);
+  return server.port;
+}
+
 function get(dashboard: Dashboard, path: string, init?: RequestInit): Promise<Response> {
   return dashboard.app.handle(new Request(`http://localhost${path}`, init));
 }
@@ -321,6 +327,33 @@ describe("on a socket", () => {
     await dashboard.stop();
     expect(performance.now() - before).toBeLessThan(2500);
     socket.end();
+  });
+
+  test("reset closes who is connected, as often as it is told; a second later who comes is answered", async () => {
+    const clock = new ManualClock();
+    const dashboard = create({ clock, listen: { hostname: "127.0.0.1", port: freePort() } });
+    dashboard.reset();
+    await dashboard.start();
+    const { port } = dashboard;
+    const closed = Promise.withResolvers<void>();
+    const handlers = { data() {}, close: () => closed.resolve() };
+    const idle = await Bun.connect({ hostname: "127.0.0.1", port, socket: handlers });
+    idle.write("GET / HTTP/1.1\r\n");
+    await Bun.sleep(50);
+    dashboard.reset();
+    dashboard.reset();
+    await closed.promise;
+    expect(fetch(`http://127.0.0.1:${port}/healthz`)).rejects.toThrow();
+    // Somebody else has taken the port meanwhile.
+    const other = Bun.listen({ hostname: "127.0.0.1", port, socket: { data() {} } });
+    await clock.advance(1000);
+    other.stop(true);
+    await clock.advance(1000);
+    expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
+    dashboard.reset();
+    await dashboard.stop();
+    await clock.advance(1000);
+    expect(dashboard.port).toBe(0);
   });
 
   test("a port in use is one clear error that names the port and the mend", async () => {

@@ -40,6 +40,8 @@ export interface Dashboard {
   readonly port: number;
   /** Binds the port. Throws an Error that names the address and the mend when it is taken. */
   start(): Promise<void>;
+  /** Closes every connection at once and takes none for a second, or until the port can be had again. Never throws. */
+  reset(): void;
   /** Stops listening; answers under way have a second to end. */
   stop(): Promise<void>;
 }
@@ -70,6 +72,8 @@ function securityHeaders(hasForms: boolean): Readonly<Record<string, string>> {
 
 const FORMS = ["/login", "/logout"];
 const STOP_MS = 1000;
+/** How long nobody gets in after all connections were closed. */
+const PAUSE_MS = 1000;
 
 export function createDashboard(options: DashboardOptions): Dashboard {
   const { status, history, listen, log, login = null, clock = systemClock } = options;
@@ -139,6 +143,18 @@ export function createDashboard(options: DashboardOptions): Dashboard {
       .post("/logout", ({ request }) => login.signOut(request, from(request)), { parse: "none" });
   }
 
+  let isWanted = false;
+  const bind = () => void app.listen({ hostname: listen.hostname, port: listen.port });
+  const reopen = () => {
+    if (!isWanted || app.server) return;
+    try {
+      bind();
+    } catch (error) {
+      log?.error({ err: error }, "dashboard cannot listen; it tries again");
+      void clock.sleep(PAUSE_MS).then(reopen);
+    }
+  };
+
   return {
     app: { handle: (request) => Promise.resolve(app.handle(request)) },
     get port() {
@@ -146,12 +162,20 @@ export function createDashboard(options: DashboardOptions): Dashboard {
     },
     async start() {
       try {
-        app.listen({ hostname: listen.hostname, port: listen.port });
+        bind();
+        isWanted = true;
       } catch (error) {
         throw listenError(listen, error);
       }
     },
+    reset() {
+      const { server } = app;
+      app.server = null;
+      void server?.stop(true);
+      void clock.sleep(PAUSE_MS).then(reopen);
+    },
     async stop() {
+      isWanted = false;
       if (!app.server) return;
       // An open connection would keep stop() waiting for ever.
       await Promise.race([app.stop(), clock.sleep(STOP_MS)]);

@@ -63,12 +63,15 @@ export class Appraiser {
     this.slow.configure(settings.failures.per_3_days);
   }
 
-  /** A source begins a visit in this slot. */
-  begin(slot: number, source: Source): void {
+  /**
+   * A source begins a visit in this slot. `isRefill`: it is read again, with what trust came of it known already; then
+   * who proved an account during the visit proves it again.
+   */
+  begin(slot: number, source: Source, at: EpochMs, isRefill: boolean): void {
     this.#refusals.begin(slot);
     this.#logins.begin(slot);
     if (slot >= this.#trustedUntil.length) this.#grow();
-    this.#trustedUntil[slot] = this.trust.until(source);
+    this.#trustedUntil[slot] = isRefill && this.trust.since(source) >= at ? 0 : this.trust.until(source);
     this.#people[slot] = 1;
   }
 

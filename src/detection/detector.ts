@@ -14,6 +14,7 @@ import type { SavedLevel } from "./slow-failures.ts";
 import { type SavedSourceBaseline, SourceBaseline } from "./source-baseline.ts";
 import { type Norms, SourceJudge, type SourceReading } from "./source-judge.ts";
 import { SourceWindows } from "./source-windows.ts";
+import type { SavedTrust } from "./trust.ts";
 import { BUSY_REQUESTS, TUNING, type Tuning } from "./tuning.ts";
 import { type Thresholds, triggerRate } from "./verdict.ts";
 
@@ -39,7 +40,7 @@ export interface SavedDetector extends SavedSite {
   readonly second: number;
   readonly recalculateAt: EpochMs;
   readonly sourceBaseline: SavedSourceBaseline;
-  readonly trust: readonly (readonly [source: Source, until: EpochMs | null])[];
+  readonly trust: readonly SavedTrust[];
   readonly slow: readonly SavedLevel[];
 }
 
@@ -319,7 +320,7 @@ export class Detector {
     const known = this.#windows.table.slotOf(source);
     if (known !== undefined) return known;
     const slot = this.#windows.claim(source, this.#now);
-    this.#appraiser.begin(slot, source);
+    this.#appraiser.begin(slot, source, this.#now, this.#refilling !== null);
     return slot;
   }
 

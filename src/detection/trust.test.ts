@@ -14,6 +14,20 @@ test("a proof gives trust for its duration; a later one renews it", () => {
   expect(trust.size).toBe(1);
 });
 
+test("trusted since the first proof of an unbroken row; saved and restored with it", () => {
+  const trust = new Trust(HOUR);
+  trust.prove(A, START);
+  trust.prove(A, START + HOUR / 2);
+  expect(trust.since(A)).toBe(START);
+  const next = new Trust(HOUR);
+  next.restore(trust.save(true));
+  expect([next.since(A), next.until(A)]).toEqual([START, START + 1.5 * HOUR]);
+  next.prove(A, START + 2 * HOUR);
+  expect(next.since(A)).toBe(START + 2 * HOUR);
+  next.revoke(A);
+  expect(next.since(A)).toBe(0);
+});
+
 test("revoked is not trusted", () => {
   const trust = new Trust(DAY);
   trust.prove(A, START);

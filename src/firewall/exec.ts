@@ -29,6 +29,8 @@ export interface ExecSettings {
   readonly timeoutMs: number;
   /** A program that prints more than this on standard output is killed and counts as failed. */
   readonly maxOutputBytes?: number;
+  /** Sees to it that there are file descriptors for what is started. */
+  readonly lend?: <T>(start: () => T) => T;
   /** Only XTABLES_LOCKFILE is taken over from it. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
@@ -43,11 +45,14 @@ export function createExec(settings: ExecSettings): Exec {
   const paths = new Map<string, string>();
   const env = cleanEnvironment(settings.env ?? process.env);
   const limit = settings.maxOutputBytes ?? MAX_OUTPUT_BYTES;
+  const lend = settings.lend ?? ((start) => start());
   return async ([program, ...args], options = {}) => {
     const path = paths.get(program) ?? findProgram(program);
     if (path === null) return failure(127, `${program} is not in ${DIRECTORIES.join(", ")}`);
     paths.set(program, path);
-    return run([path, ...args], options.stdin, options.timeoutMs ?? settings.timeoutMs, limit, env);
+    const start = (stdin: Uint8Array | "ignore") =>
+      lend(() => Bun.spawn([path, ...args], { stdin, stdout: "pipe", stderr: "pipe", env, cwd: "/" }));
+    return run(path, start, options.stdin, options.timeoutMs ?? settings.timeoutMs, limit);
   };
 }
 
@@ -67,19 +72,20 @@ function cleanEnvironment(env: Readonly<Record<string, string | undefined>>): Re
   return { PATH: DIRECTORIES.join(":"), LC_ALL: "C", ...(lockFile ? { XTABLES_LOCKFILE: lockFile } : {}) };
 }
 
+type Child = Bun.Subprocess<Uint8Array | "ignore", "pipe", "pipe">;
+
 async function run(
-  argv: string[],
+  path: string,
+  start: (stdin: Uint8Array | "ignore") => Child,
   stdin: string | undefined,
   timeoutMs: number,
   maxOutputBytes: number,
-  env: Record<string, string>,
 ): Promise<ExecResult> {
-  let child: Bun.Subprocess<Uint8Array | "ignore", "pipe", "pipe">;
+  let child: Child;
   try {
-    const input = stdin === undefined ? ("ignore" as const) : new TextEncoder().encode(stdin);
-    child = Bun.spawn(argv, { stdin: input, stdout: "pipe", stderr: "pipe", env, cwd: "/" });
+    child = start(stdin === undefined ? "ignore" : new TextEncoder().encode(stdin));
   } catch (error) {
-    return failure(126, `cannot start ${argv[0]}: ${error instanceof Error ? error.message : String(error)}`);
+    return failure(126, `cannot start ${path}: ${error instanceof Error ? error.message : String(error)}`);
   }
   const stdout = new Capture(maxOutputBytes);
   const stderr = new Capture(MAX_STDERR_BYTES);

@@ -1,8 +1,9 @@
 /** The small file beside the state database that remembers the first start and what a person said about acting. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
 import type { ArmingMemory } from "../arming.ts";
+import { makeDirectory, replaceFile } from "./durable.ts";
 
 const mode = z.enum(["enforce", "watch-only"]);
 const memory = z.object({
@@ -25,13 +26,11 @@ export function readArming(path: string, now: number): ArmingMemory {
   }
 }
 
-/** Writes it whole or not at all; an error of the file system when it could not. */
+/** Writes it whole or not at all, durably; an error of the file system when it could not. */
 export function writeArming(path: string, value: ArmingMemory): Error | null {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
-    const half = `${path}.new`;
-    writeFileSync(half, `${JSON.stringify(value)}\n`, { mode: 0o640 });
-    renameSync(half, path);
+    makeDirectory(dirname(path));
+    replaceFile(path, `${JSON.stringify(value)}\n`, 0o640);
     return null;
   } catch (error) {
     return error as Error;

@@ -1,17 +1,8 @@
 /** The database file: opened safely, or moved aside when it cannot be trusted. */
 import { Database } from "bun:sqlite";
-import {
-  closeSync,
-  existsSync,
-  fchmodSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { closeSync, existsSync, fchmodSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { makeDirectory, syncDirectory } from "./durable.ts";
 import { MIGRATIONS, migrate, versionOf } from "./migrate.ts";
 
 export interface Opened {
@@ -25,7 +16,6 @@ export interface Opened {
 }
 
 const MODE = 0o640;
-const DIRECTORY_MODE = 0o750;
 /** Longest wait for another process that reads or writes it. The event loop stands still meanwhile. */
 const BUSY_MS = 200;
 /** Databases moved aside that are kept; older ones are removed. */
@@ -41,7 +31,7 @@ export function markWhole(database: Database): void {
 
 /** Opens the database, making directory and file where they are missing. Throws where not even a new one can be had. */
 export function openFile(path: string, now: number): Opened {
-  mkdirSync(dirname(path), { recursive: true, mode: DIRECTORY_MODE });
+  makeDirectory(dirname(path));
   try {
     return { ...open(path), setAside: null };
   } catch (error) {
@@ -95,6 +85,7 @@ function createWithMode(path: string): void {
   // Against a umask that would hide it from its group.
   fchmodSync(file, MODE);
   closeSync(file);
+  syncDirectory(dirname(path));
 }
 
 function moveAside(path: string, suffix: string): string {

@@ -3,7 +3,7 @@ import { MINUTE, SECOND, START } from "../../test/records.ts";
 import { Marks } from "./marks.ts";
 import type { Position } from "./snapshot.ts";
 
-const at = (offset: number): Position => ({ inode: 1, device: 1, offset, fingerprint: "" });
+const at = (offset: number): Position => ({ inode: 1, offset, fingerprint: "" });
 
 /** A log of `perSecond` lines of 100 bytes, noted each second. */
 function after(seconds: number, perSecond: number): Marks {

@@ -51,3 +51,32 @@ test("a step that fails leaves the version before it, whole", () => {
   migrate(database, [steps[0]!, { version: 2, statements: ["ALTER TABLE a ADD COLUMN y DEFAULT 7"] }]);
   expect(database.query("SELECT * FROM a").all()).toEqual([{ x: 1, y: 7 }]);
 });
+
+test("what version 2 remembered is there in version 3: bans, trust, what was learned; the breaker's minute is empty", () => {
+  const database = upTo(2);
+  database.run("INSERT INTO bans VALUES ('203.0.113.1', 2, 5, NULL, '{}', 'in-force', NULL)");
+  database.run("INSERT INTO trust VALUES ('203.0.113.2', 77)");
+  database.run(`INSERT INTO checkpoint VALUES (1, 9, '[]', '{"now":8,"counters":{"records":3}}')`);
+  migrate(database, MIGRATIONS.slice(0, 3));
+  expect(database.query("SELECT source, ban_count FROM bans").all()).toEqual([{ source: "203.0.113.1", ban_count: 2 }]);
+  expect(database.query("SELECT * FROM trust").all()).toEqual([{ source: "203.0.113.2", until: 77, since: 0 }]);
+  const calm = { isOpen: false, wishes: [] };
+  const { engine } = database.query<{ engine: string }, []>("SELECT engine FROM checkpoint").get()!;
+  expect(JSON.parse(engine)).toEqual({
+    now: 8,
+    counters: { records: 3 },
+    breaker: calm,
+    crowdBreaker: calm,
+    withheld: [],
+  });
+});
+
+test.each([
+  ["nothing learned yet", null],
+  ["text that is no JSON", "{"],
+])("a checkpoint of version 2 with %s does not stop the step to version 3", (_, engine) => {
+  const database = upTo(2);
+  database.run("INSERT INTO checkpoint VALUES (1, 9, '[]', ?)", [engine]);
+  migrate(database);
+  expect(database.query("SELECT engine FROM checkpoint").get()).toEqual({ engine });
+});

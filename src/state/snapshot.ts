@@ -11,10 +11,9 @@ import type { Ban, UnbanWhy } from "../decision.ts";
 import type { SavedEngine } from "../engine.ts";
 import type { BanStatus } from "../status.ts";
 
-/** Where a log stands; the tail's own words (inode, device, offset, fingerprint). */
+/** Where a log stands; the tail's own words (inode, offset, fingerprint). */
 export interface Position {
   readonly inode: number;
-  readonly device: number;
   readonly offset: number;
   readonly fingerprint: string;
 }
@@ -108,6 +107,11 @@ function check(saved: SavedEngine): void {
   const { baseline } = saved;
   const numbers = [saved.now, saved.startedAt, saved.second, saved.secondRequests, saved.secondErrors];
   numbers.push(saved.recalculateAt, baseline.size, baseline.head, baseline.hour, baseline.grown);
+  numbers.push(
+    ...saved.breaker.wishes.flat(),
+    ...saved.crowdBreaker.wishes.flat(),
+    ...saved.withheld.map(([, at]) => at),
+  );
   numbers.push(...baseline.rolling, ...baseline.hours.flat(), ...baseline.ring.flat());
   for (const snapshot of [baseline.snapshot, saved.sourceBaseline.snapshot])
     numbers.push(snapshot.at, snapshot.mean, snapshot.stddev, snapshot.errorRate);

@@ -19,6 +19,7 @@ import { config, DAY, HOUR, MINUTE, record, SECOND, START, visitor } from "../..
 import type { Ban } from "../decision.ts";
 import { Engine } from "../engine.ts";
 import { parseSource, type Source } from "../net/cidr.ts";
+import { MIGRATIONS } from "./migrate.ts";
 import type { Checkpoint, Place, RememberedBan } from "./snapshot.ts";
 import { type Changes, type Everything, openStore, type Store } from "./store.ts";
 
@@ -71,8 +72,8 @@ const everything = (over: Partial<Everything> = {}): Everything => ({
 });
 
 const PLACES: Place[] = [
-  { position: { inode: 7, device: 1, offset: 0, fingerprint: "" }, refill: 12 },
-  { position: { inode: 7, device: 1, offset: 4096, fingerprint: "aGVsbG8=" }, refill: 0 },
+  { position: { inode: 7, offset: 0, fingerprint: "" }, refill: 12 },
+  { position: { inode: 7, offset: 4096, fingerprint: "aGVsbG8=" }, refill: 0 },
 ];
 
 /** An engine that has seen some minutes of a small site. */
@@ -311,6 +312,27 @@ describe("the file", () => {
     });
   }
 
+  test("of the first version: brought up to this one; what it had learned goes on", () => {
+    const engine = learned();
+    store.rewrite(everything({ bans: [remembered(ban("203.0.113.9"))], checkpoint: checkpoint(engine, true) }), START);
+    store.close();
+    const first = new Database(path);
+    first.run("ALTER TABLE trust DROP COLUMN since");
+    first.run("ALTER TABLE slow_failures DROP COLUMN target");
+    first.run("UPDATE checkpoint SET engine = json_remove(engine, '$.breaker', '$.crowdBreaker', '$.withheld')");
+    first.run("PRAGMA user_version = 1");
+    first.close();
+    store = openStore(path, START);
+    expect(store.status()).toMatchObject({ lastError: null, setAside: null });
+    const { bans, checkpoint: kept } = store.load();
+    expect(bans.map((row) => row.ban.source as string)).toEqual(["203.0.113.9"]);
+    const next = new Engine(config({ detection: { profile: "adaptive" } }));
+    next.recall(kept!.engine!, START);
+    next.resume();
+    expect(next.status().site.baseline).toEqual(engine.status().site.baseline);
+    expect(next.status().breaker).toMatchObject({ open: false, bansInMinute: 0 });
+  });
+
   test("of a newer version: moved aside under that name, never changed", () => {
     store.rewrite(everything({ bans: [remembered(ban("203.0.113.9"))] }), START);
     store.close();
@@ -321,7 +343,7 @@ describe("the file", () => {
     const { setAside } = store.status();
     expect(setAside).toEqual({
       path: `${path}.newer-20260105T080000000Z`,
-      why: "schema 99 is newer than this program's 2",
+      why: `schema 99 is newer than this program's ${MIGRATIONS.length}`,
     });
     const kept = new Database(setAside!.path);
     expect(kept.query("SELECT source FROM bans").all()).toEqual([{ source: "203.0.113.9" }]);

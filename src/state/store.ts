@@ -288,7 +288,11 @@ export class Store {
         Number(row.errors),
       ]),
       visitHours: this.#read("SELECT * FROM visit_hours ORDER BY hour DESC", pair(number("hour"), text("visits"))),
-      trust: this.#read("SELECT * FROM trust ORDER BY until", pair(sourceOfRow, number("until"))),
+      trust: this.#read("SELECT * FROM trust ORDER BY until", (row) => [
+        sourceOfRow(row),
+        Number(row.until),
+        Number(row.since),
+      ]),
       slow: this.#read("SELECT * FROM slow_failures ORDER BY at", (row) => [
         sourceOfRow(row),
         Number(row.level),
@@ -369,9 +373,9 @@ function writeParts(database: Database, { seconds, visitHours, trust, slow, poin
   put("INSERT OR REPLACE INTO seconds VALUES (?, ?, ?)", seconds);
   put("INSERT OR REPLACE INTO visit_hours VALUES (?, ?)", visitHours);
   put("INSERT OR REPLACE INTO points VALUES (?, ?)", points);
-  for (const [source, until] of trust) {
+  for (const [source, until, since] of trust) {
     if (until === null) put("DELETE FROM trust WHERE source = ?", [[source]]);
-    else put("INSERT OR REPLACE INTO trust VALUES (?, ?)", [[source, until]]);
+    else put("INSERT OR REPLACE INTO trust (source, until, since) VALUES (?, ?, ?)", [[source, until, since]]);
   }
   for (const [source, level, at, target] of slow) {
     if (level === null) put("DELETE FROM slow_failures WHERE source = ?", [[source]]);

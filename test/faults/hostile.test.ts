@@ -54,11 +54,23 @@ describe.skipIf(why !== "")("hostile input", () => {
     await Bun.sleep(2200);
   }
 
-  /** It is alive and does its work: somebody new is banned. */
-  async function stillBans(): Promise<void> {
+  const isInKernel = async (source: string) => (await daemon.kernel()).includes(source);
+  /** As the firewall said when it was told to, wherever its rules are. */
+  const isInForce = async (source: string) =>
+    (await daemon.bans()).some(({ ban, enforcement }) => ban.source === source && enforcement === "in-force");
+
+  /** It is alive and does its work: somebody new, who floods it each second, is banned. */
+  async function stillBans(isHeld = isInKernel, timeoutMs = 10_000): Promise<void> {
     const source = `203.0.114.${++attackers}`;
-    flood({ source_ip: source });
-    await until(`the ban of ${source}`, async () => (await daemon.kernel()).includes(source));
+    let floodedAt = Number.NEGATIVE_INFINITY;
+    const isBanned = async () => {
+      if (performance.now() - floodedAt > 1000) {
+        flood({ source_ip: source });
+        floodedAt = performance.now();
+      }
+      return isHeld(source);
+    };
+    await until(`the ban of ${source}`, isBanned, { timeoutMs });
   }
 
   test("addresses that are no client's, and our own, are never banned", async () => {
@@ -307,10 +319,14 @@ describe.skipIf(why !== "")("hostile input", () => {
       const { log } = await daemon.status();
       expect(log.lines + log.oversized - before).toBe(FUZZ_LINES);
       expect(Object.values(log.failures).reduce((sum, n) => sum + n, 0)).toBeGreaterThan(FUZZ_LINES / 4);
-      await stillBans();
+      // A mutated date may be ahead by log.future_tolerance; until then what comes at its own time is late. Lines of
+      // banned sources go on here, so that it may have moved to other rules than sets.
+      await stillBans(isInForce, 70_000);
+      const { engine } = await daemon.status();
+      console.log(`seed ${SEED}: ${JSON.stringify(engine.counters)}, ${JSON.stringify(log.failures)}`);
       await daemon.stop();
     },
-    30_000 + FUZZ_LINES / 5,
+    100_000 + FUZZ_LINES / 5,
   );
 
   const attack = (...args: readonly string[]) => [

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../e2e/process.ts";
 import { Namespace, whyNoNamespaces } from "../netns/namespace.ts";
+import { config } from "../records.ts";
 import { Daemon } from "./daemon.ts";
 import { Slack } from "./slack.ts";
 
@@ -85,6 +86,10 @@ const PLAIN: readonly Fault[] = [
     mended: null,
   },
 ];
+
+test("kernel and ledger are compared every 30 seconds, where nothing else is said", () => {
+  expect(config().firewall.reconcile_every).toBe(30_000);
+});
 
 describe.skipIf(why !== "")("reconcile", () => {
   let space: Namespace;

@@ -151,18 +151,45 @@ describe.skipIf(why !== "")("restart", () => {
     expect((ban!.ban.cause as { requests: number }).requests).toBeGreaterThan(100);
   }, 40_000);
 
+  test("a kill in the middle of a storm: the circuit breaker's minute goes on", async () => {
+    daemon.configure({ bans: { durations: ["1h"], circuit_breaker: { bans_per_minute: 6 } } });
+    await daemon.start();
+    daemon.write(["198.51.100.1"]);
+    await Bun.sleep(2200);
+    for (let n = 0; n < 4; n++) flood(`203.0.113.${n}`);
+    await banned("203.0.113.3");
+    await daemon.kill();
+    await daemon.start();
+    for (let n = 10; n < 15; n++) flood(`203.0.113.${n}`);
+    await daemon.caughtUp();
+    const { breaker } = (await daemon.status()).engine;
+    expect(breaker.open).toBe(true);
+    expect((await daemon.bans()).map(({ ban }) => ban.source as string).toSorted()).toEqual(
+      [0, 1, 10, 11, 2, 3].map((n) => `203.0.113.${n}`),
+    );
+    // It stays open over a second kill, and tells so once.
+    await Bun.sleep(1500);
+    await daemon.kill();
+    await daemon.start();
+    expect((await daemon.status()).engine.breaker).toEqual(breaker);
+    expect(daemon.audited("ALERT")).toHaveLength(1);
+  }, 30_000);
+
   test("a lost state file: the kernel's own entries stay banned, and end on time", async () => {
     await daemon.start();
     daemon.write(["198.51.100.1"]);
     await Bun.sleep(2200);
     flood();
     await banned();
+    const end = (await daemon.bans())[0]!.ban.until as number;
     await daemon.kill();
     rmSync(join(daemon.dir, "state"), { recursive: true });
     await daemon.start();
     expect((await daemon.bans()).map(({ ban }) => [ban.source as string, ban.cause.scope])).toEqual([
       [FLOODER, "adopted"],
     ]);
+    // The kernel counts in seconds.
+    expect(Math.abs(((await daemon.bans())[0]!.ban.until as number) - end)).toBeLessThan(2500);
     await Bun.sleep(1500);
     await daemon.kill();
     await daemon.start();
