@@ -57,7 +57,7 @@ const ZONES: readonly Zone[] = [
   {
     zone: "src/detection/",
     may: [RECORD, DECISION, STATUS, "src/recency.ts", "type src/explanation.ts", NET, "type src/config/schema.ts"],
-    why: "detection knows nothing of bans; of the configuration only its shape",
+    why: "detection knows nothing of bans; of the configuration only its shape; it finds addresses by their number",
   },
   {
     zone: "src/engine.ts",

@@ -7,7 +7,8 @@ import { failureOf } from "./failures.ts";
 import { queryStart } from "./path-sketch.ts";
 import { Classifier, classOf, isBlatant, isInQuery, type Target } from "./request-class.ts";
 import { SlowFailures } from "./slow-failures.ts";
-import { largerSize, type SourceTable } from "./source-table.ts";
+import { DOUBLES, Double, WORDS, Word } from "./source-rows.ts";
+import type { SourceTable } from "./source-table.ts";
 import { Tries } from "./tries.ts";
 import { Trust } from "./trust.ts";
 import { BUSY_REQUESTS, PERIOD_MS, type Tuning } from "./tuning.ts";
@@ -38,10 +39,6 @@ export class Appraiser {
   /** 401s that wait for a success, and logins not refused that wait for the page behind them. */
   readonly #refusals: Tries;
   readonly #logins: Tries;
-  /** Per slot: until when it is trusted, the target of its last 401 (hashed), and how many people it must be. */
-  #trustedUntil = new Float64Array(1024);
-  #refused = new Uint32Array(1024);
-  #people = new Uint8Array(1024);
   readonly #appraisal: Appraisal = { cost: 0, sustainedCost: 0, marks: 0, path: "", kind: "page", slowLevel: 0 };
 
   constructor(
@@ -52,8 +49,8 @@ export class Appraiser {
     this.#classifier = new Classifier(settings.classes);
     this.trust = new Trust(settings.trust.duration);
     this.slow = new SlowFailures(settings.failures.per_3_days);
-    this.#refusals = new Tries(tuning.answerMs);
-    this.#logins = new Tries(tuning.answerMs);
+    this.#refusals = new Tries(tuning.answerMs, table.rows, Word.refusals);
+    this.#logins = new Tries(tuning.answerMs, table.rows, Word.logins);
   }
 
   configure(settings: Config["detection"]): void {
@@ -68,15 +65,12 @@ export class Appraiser {
    * who proved an account during the visit proves it again.
    */
   begin(slot: number, source: Source, at: EpochMs, isRefill: boolean): void {
-    this.#refusals.begin(slot);
-    this.#logins.begin(slot);
-    if (slot >= this.#trustedUntil.length) this.#grow();
-    this.#trustedUntil[slot] = isRefill && this.trust.since(source) >= at ? 0 : this.trust.until(source);
-    this.#people[slot] = 1;
+    this.#trustUntil(slot, isRefill && this.trust.since(source) >= at ? 0 : this.trust.until(source));
+    this.#setPeople(slot, 1);
   }
 
   isTrusted(slot: number, at: EpochMs): boolean {
-    return this.#trustedUntil[slot]! > at;
+    return this.table.rows.trustedUntil(slot) > at;
   }
 
   /** Weighs one request. `fillsSlow` is false where its failures were counted in an earlier run. */
@@ -113,20 +107,20 @@ export class Appraiser {
   #prove(slot: number, source: Source, at: EpochMs): void {
     const { duration } = this.settings.trust;
     // Refreshing the map for each of fifty requests a second buys nothing: a coarse grain is plenty.
-    if (this.#trustedUntil[slot]! - at > duration - Math.min(60_000, duration / 10)) return;
-    this.#trustedUntil[slot] = this.trust.prove(source, at);
+    if (this.table.rows.trustedUntil(slot) - at > duration - Math.min(60_000, duration / 10)) return;
+    this.#trustUntil(slot, this.trust.prove(source, at));
   }
 
   /** A success may answer 401s: one that takes an account answers all of its discovery, any other its own target's. */
   #answer(record: AccessRecord, kind: RequestClass, target: Target, slot: number): void {
     if (record.status >= 300 && record.status !== 304) return;
     if (kind === "proof" || kind === "dav") this.#refusals.excuse(slot, this.tuning.excusedBySuccess);
-    else if (this.#refused[slot] === hashOf(target)) this.#refusals.excuse(slot, 1);
+    else if (this.table.rows.words[slot * WORDS + Word.refused] === hashOf(target)) this.#refusals.excuse(slot, 1);
   }
 
   #price(record: AccessRecord, kind: RequestClass, slot: number, at: EpochMs, trusted: boolean): void {
     // Behind an address where several have logged in, several ask.
-    const people = Math.min(this.#people[slot]!, this.tuning.peopleCounted);
+    const people = Math.min(this.table.rows.people(slot), this.tuning.peopleCounted);
     const share = (trusted ? this.settings.trust.weight : 1) / people;
     const cost = this.#costOf(record, kind, slot, at, trusted);
     const { firstVisit, firstVisitSustained, proof } = this.tuning.cost;
@@ -138,9 +132,9 @@ export class Appraiser {
   /** The cost before trust. */
   #costOf(record: AccessRecord, kind: RequestClass, slot: number, at: EpochMs, trusted: boolean): number {
     const { cost, visits } = this.tuning;
-    const requests = this.table.columns.requests[slot]!;
+    const requests = this.table.rows.requests(slot);
     const isBusy = requests >= BUSY_REQUESTS;
-    const people = this.#people[slot]!;
+    const people = this.table.rows.people(slot);
     const succeeded = record.status < 300 || record.status === 304;
     const seen = (kind: VisitKind, whole: boolean, periodMs: number): number =>
       isBusy ? this.#visit(kind, slot, record.path, whole, at, periodMs) : 1;
@@ -200,7 +194,7 @@ export class Appraiser {
         if (record.status < 400) this.#logins.add(slot, at);
         return marks | Mark.certain | (record.status >= 400 ? Mark.blamed : 0);
       case "unanswered":
-        this.#refused[slot] = hashOf(target);
+        this.table.rows.words[slot * WORDS + Word.refused] = hashOf(target);
         return marks | Mark.blamed | (this.#refusals.add(slot, at) ? 0 : Mark.certain);
       case "probe":
         if (!this.#isNew(VisitKind.failure, slot, record.path, false, at)) return marks;
@@ -228,7 +222,7 @@ export class Appraiser {
     const excused = this.#visit(VisitKind.excuse, slot, "", false, at, PERIOD_MS.failure);
     if (excused > this.tuning.excusedLogins) return false;
     this.#logins.excuse(slot, 1);
-    this.#people[slot] = Math.min(255, 1 + excused);
+    this.#setPeople(slot, Math.min(255, 1 + excused));
     return true;
   }
 
@@ -246,15 +240,12 @@ export class Appraiser {
     return this.slow.add(source, this.tuning.loginFormWeight, at);
   }
 
-  #grow(): void {
-    const size = largerSize(this.#trustedUntil.length);
-    const wider = <T extends Float64Array | Uint32Array | Uint8Array>(from: T, to: T): T => {
-      to.set(from);
-      return to;
-    };
-    this.#trustedUntil = wider(this.#trustedUntil, new Float64Array(size));
-    this.#refused = wider(this.#refused, new Uint32Array(size));
-    this.#people = wider(this.#people, new Uint8Array(size));
+  #trustUntil(slot: number, until: EpochMs): void {
+    this.table.rows.doubles[slot * DOUBLES + Double.trustedUntil] = until;
+  }
+
+  #setPeople(slot: number, people: number): void {
+    this.table.rows.words[slot * WORDS + Word.people] = people;
   }
 
   #isNew(kind: VisitKind, slot: number, path: string, whole: boolean, at: EpochMs): boolean {
@@ -262,7 +253,7 @@ export class Appraiser {
   }
 
   #visit(kind: VisitKind, slot: number, path: string, whole: boolean, at: EpochMs, periodMs: number): number {
-    return this.#visits.count(kind, this.table.columns.seed[slot]!, path, whole, Math.floor(at / periodMs));
+    return this.#visits.count(kind, this.table.seedOf(slot), path, whole, Math.floor(at / periodMs));
   }
 }
 
@@ -273,7 +264,7 @@ function exact(cost: number): number {
 
 /** A target as a number: enough to tell whether a 401 and a success are about the same. */
 function hashOf({ path }: Target): number {
-  return hashText(path, path.length, 0);
+  return hashText(path, path.length, 0) | 0;
 }
 
 /** The directory that a target lies in; null for one at the root. */

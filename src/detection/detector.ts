@@ -216,10 +216,10 @@ export class Detector {
   /** The busiest sources by how close they are to their trigger. */
   top(count: number): SourceReading[] {
     const { table } = this.#windows;
-    const c = table.columns;
+    const { rows } = table;
     const norms = this.#norms();
     return table
-      .top(count, (slot) => (c.requests[slot]! === 0 ? 0 : c.cost[slot]! + c.requests[slot]! * 1e-6))
+      .top(count, (slot) => (rows.requests(slot) === 0 ? 0 : rows.cost(slot) + rows.requests(slot) * 1e-6))
       .map((slot) => this.#judge.read(slot, norms));
   }
 
@@ -240,7 +240,7 @@ export class Detector {
     );
     const tests = this.#judge.tests(slot, norms);
     const surge = this.#judge.surge(slot, norms);
-    const firstAt = table.columns.since[slot]!;
+    const firstAt = table.rows.since(slot);
     return { firstAt, requests, errors, rate, comparedRate, trusted, topPath, topKind, thresholds, tests, surge };
   }
 
@@ -250,7 +250,7 @@ export class Detector {
     const { table } = this.#windows;
     let n = 0;
     table.forEach((slot) => {
-      if (table.columns.cost[slot]! > cost) n++;
+      if (table.rows.cost(slot) > cost) n++;
     });
     return n;
   }
@@ -410,7 +410,7 @@ export class Detector {
   /** Remembers what a busy source asks for: all of its first requests, then a sample. `path`: its query is not needed. */
   #sketch(record: AccessRecord, path: string, kind: RequestClass | undefined, slot: number): void {
     const { table } = this.#windows;
-    const requests = table.columns.requests[slot]!;
+    const requests = table.rows.requests(slot);
     if (requests < BUSY_REQUESTS) return;
     const weight = requests < SKETCHED_WHOLE ? 1 : SAMPLE;
     if (requests % weight === 0) table.openSketch(slot).add(path, record.status, record.userAgent, weight, kind);
@@ -432,7 +432,7 @@ export class Detector {
   }
 
   #participate(record: AccessRecord, source: Source, slot: number, kind: RequestClass): void {
-    const seed = this.#windows.table.columns.seed[slot]!;
+    const seed = this.#windows.table.seedOf(slot);
     this.#participants?.observe(record, source, seed, kind, this.#now, this.#site.surgeSince);
   }
 

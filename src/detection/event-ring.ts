@@ -30,16 +30,19 @@ export function failureWeight(marks: number, { exploitWeight, blatantWeight }: E
 /** Events in a block: about a megabyte. */
 const BLOCK = 65_536;
 
-/** A stretch of events, as columns: 17 bytes an event. */
+/** A stretch of events, as columns: 21 bytes an event. */
 class Block {
   readonly at: Float64Array;
   readonly slot: Int32Array;
+  /** The visit of the source that it belongs to. */
+  readonly visit: Int32Array;
   readonly cost: Float32Array;
   readonly marks: Uint8Array;
 
   constructor(size: number) {
     this.at = new Float64Array(size);
     this.slot = new Int32Array(size);
+    this.visit = new Int32Array(size);
     this.cost = new Float32Array(size);
     this.marks = new Uint8Array(size);
   }
@@ -83,12 +86,13 @@ export class EventRing {
   }
 
   /** Appends; returns the cost as stored (32-bit), so that adding and removing it cancel exactly. */
-  push(at: EpochMs, slot: number, cost: number, marks: number): number {
+  push(at: EpochMs, slot: number, visit: number, cost: number, marks: number): number {
     if (this.#tail === this.blockSize) this.#extend();
     const block = this.#last;
     const i = this.#tail++;
     block.at[i] = at;
     block.slot[i] = slot;
+    block.visit[i] = visit;
     block.cost[i] = cost;
     block.marks[i] = marks;
     this.#length++;
@@ -101,20 +105,20 @@ export class EventRing {
   }
 
   /** Removes the oldest event and hands it to `take`. */
-  shift(take: (slot: number, cost: number, marks: number) => void): void {
+  shift(take: (slot: number, visit: number, cost: number, marks: number) => void): void {
     const block = this.#first;
     const i = this.#head++;
     this.#length--;
     if (this.#head === this.blockSize) this.#dropFirst();
-    take(block.slot[i]!, block.cost[i]!, block.marks[i]!);
+    take(block.slot[i]!, block.visit[i]!, block.cost[i]!, block.marks[i]!);
   }
 
-  /** Visits the events of one slot, oldest first, by looking through all. */
-  forEachOf(slot: number, visit: (at: EpochMs, marks: number) => void): void {
+  /** Shows the events of one source's visit, oldest first, by looking through all. */
+  forEachOf(slot: number, visit: number, show: (at: EpochMs, marks: number) => void): void {
     let i = this.#head;
     for (const block of this.#blocks) {
       const end = block === this.#last ? this.#tail : this.blockSize;
-      for (; i < end; i++) if (block.slot[i] === slot) visit(block.at[i]!, block.marks[i]!);
+      for (; i < end; i++) if (block.visit[i] === visit && block.slot[i] === slot) show(block.at[i]!, block.marks[i]!);
       i = 0;
     }
   }

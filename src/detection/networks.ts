@@ -17,7 +17,7 @@ export interface NetworkCount {
 export function topNetworks(table: SourceTable, limit: number): NetworkCount[] {
   const counts = new TopCounts<string>(COUNTED);
   table.forEach((slot, source) => {
-    const requests = table.columns.requests[slot]!;
+    const requests = table.rows.requests(slot);
     if (requests > 0) counts.add(networkOf(source), requests);
   });
   return counts.top(limit).map(({ key, count }) => ({ network: parseSource(key)!, count }));

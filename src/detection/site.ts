@@ -252,9 +252,9 @@ export class Site {
   #isWidespread(): boolean {
     const { table, requests } = this.windows;
     if (table.active < this.settings.detection.global.min_sources) return false;
-    const busiest = table.top(1, (slot) => table.columns.requests[slot]!)[0];
+    const busiest = table.top(1, (slot) => table.rows.requests(slot))[0];
     // Nor one of the banned: what they had asked for until then stays in the window for its length.
-    const without = requests - table.forgotten - (busiest === undefined ? 0 : table.columns.requests[busiest]!);
+    const without = requests - table.forgotten - (busiest === undefined ? 0 : table.rows.requests(busiest));
     return without / (this.settings.detection.window / 1000) > this.#trigger.of(this.baseline);
   }
 
@@ -262,7 +262,7 @@ export class Site {
     const { table, requests, errors } = this.windows;
     const sketch = this.#recentSketch();
     if (!sketch.isTelling && this.#calmSketch !== null) sketch.merge(this.#calmSketch);
-    const top = table.top(TOP, (slot) => table.columns.requests[slot]!);
+    const top = table.top(TOP, (slot) => table.rows.requests(slot));
     return {
       scope: "global",
       at,
@@ -280,7 +280,7 @@ export class Site {
       topPaths: sketch.paths.top(TOP).map(({ key, count }) => ({ path: key, count })),
       statuses: sketch.statuses.top(TOP).map(({ key, count }) => ({ status: key, count })),
       sources: table.active,
-      topSources: top.map((slot) => ({ source: table.sourceOf(slot), count: table.columns.requests[slot]! })),
+      topSources: top.map((slot) => ({ source: table.sourceOf(slot), count: table.rows.requests(slot) })),
       topNetworks: topNetworks(table, TOP),
       topAgents: sketch.agents.top(TOP).map(({ key, count }) => ({ agent: key, count })),
       bansParticipants: bansParticipants(this.settings),

@@ -107,16 +107,16 @@ export class SourceJudge {
   }
 
   read(slot: number, norms: Norms): SourceReading {
-    const c = this.table.columns;
+    const c = this.table.rows;
     const comparedRate = this.#comparedRate(slot);
     const tightened = this.#isSurge(slot, norms);
     const thresholds = tightened ? this.tightenedThresholds : this.thresholds;
     const top = this.table.sketchOf(slot)?.paths(1)[0];
     return {
       source: this.table.sourceOf(slot),
-      requests: c.requests[slot]!,
-      errors: c.errors[slot]!,
-      rate: c.requests[slot]! / this.#windowSeconds,
+      requests: c.requests(slot),
+      errors: c.errors(slot),
+      rate: c.requests(slot) / this.#windowSeconds,
       comparedRate,
       comparison: compare(comparedRate, norms.sources, thresholds),
       thresholds,
@@ -171,7 +171,7 @@ export class SourceJudge {
   }
 
   #sustained(slot: number, norms: Norms): SourceVerdict | null {
-    const rate = this.table.columns.sustainedCost[slot]! / (SUSTAINED_MS / 1000);
+    const rate = this.table.rows.sustainedCost(slot) / (SUSTAINED_MS / 1000);
     if (rate <= this.#bars.tightenedSustained.of(norms.sources)) return null;
     const surge = this.#isSurge(slot, norms);
     if (!surge && rate <= this.#bars.sustained.of(norms.sources)) return null;
@@ -182,8 +182,8 @@ export class SourceJudge {
 
   #failures(slot: number, slowLevel: number, norms: Norms): SourceVerdict | null {
     if (!this.settings.failures.enabled) return null;
-    const c = this.table.columns;
-    if (slowLevel === 0 && c.sustainedCertain[slot]! <= 0 && c.sustainedProbes[slot] === 0) return null;
+    const c = this.table.rows;
+    if (slowLevel === 0 && c.sustainedCertain(slot) <= 0 && c.sustainedProbes(slot) === 0) return null;
     for (const test of this.#testFailures(slot, slowLevel, norms))
       if (test.count > test.bar) return this.#failed(slot, test, norms);
     return null;
@@ -192,15 +192,15 @@ export class SourceJudge {
   /** The three failure tests of a source; good until the next call. */
   #testFailures(slot: number, slowLevel: number, norms: Norms): readonly FailureTest[] {
     const { failures, trust, window } = this.settings;
-    const c = this.table.columns;
+    const c = this.table.rows;
     const learning = norms.isLearning ? this.tuning.warmUpFailures : 1;
     const slack = (this.#isTrusted(slot, norms) ? trust.failures : 1) * learning;
-    const fast = this.#failureCount(c.certain[slot]!, c.probes[slot]!, c.siblings[slot]!, c.requests[slot]!);
+    const fast = this.#failureCount(c.certain(slot), c.probes(slot), c.siblings(slot), c.requests(slot));
     const slow = this.#failureCount(
-      c.sustainedCertain[slot]!,
-      c.sustainedProbes[slot]!,
-      c.sustainedSiblings[slot]!,
-      c.sustainedRequests[slot]!,
+      c.sustainedCertain(slot),
+      c.sustainedProbes(slot),
+      c.sustainedSiblings(slot),
+      c.sustainedRequests(slot),
     );
     // A shorter window is no reason to forgive less: people mistype in bursts.
     this.#setTest(0, window, fast, failures.per_minute * Math.max(1, window / 60_000) * slack);
@@ -271,20 +271,20 @@ export class SourceJudge {
       return { stream: "requests", windowMs, value, trigger, by: "baseline", mean, stddev, zScore, multiple };
     };
     if (this.#isContract) return [against(norms.sources, rate, windowMs)];
-    const sustained = this.table.columns.sustainedCost[slot]! / (SUSTAINED_MS / 1000);
+    const sustained = this.table.rows.sustainedCost(slot) / (SUSTAINED_MS / 1000);
     const baseline = partOf(norms.sources, this.tuning.sustainedShare);
     return [against(norms.sources, rate, windowMs), against(baseline, sustained, SUSTAINED_MS)];
   }
 
   /** The rate that is compared: all requests alike (contract), or what they cost. */
   #comparedRate(slot: number): number {
-    const c = this.table.columns;
-    return (this.#isContract ? c.requests[slot]! : c.cost[slot]!) / this.#windowSeconds;
+    const c = this.table.rows;
+    return (this.#isContract ? c.requests(slot) : c.cost(slot)) / this.#windowSeconds;
   }
 
   #failing(slot: number): number {
-    const c = this.table.columns;
-    return this.#isContract ? c.errors[slot]! : c.blamed[slot]!;
+    const c = this.table.rows;
+    return this.#isContract ? c.errors(slot) : c.blamed(slot);
   }
 
   /** Do the source's errors surge? Compared as counts, so that exactly three times the floor is three times the floor. */
@@ -293,7 +293,7 @@ export class SourceJudge {
     const failing = this.#failing(slot);
     const bar = multiple * Math.max(floor, norms.site.errorRate) * this.#windowSeconds;
     if (failing < bar - 1e-9) return false;
-    return this.#isContract || failing >= this.tuning.surgeShare * this.table.columns.requests[slot]!;
+    return this.#isContract || failing >= this.tuning.surgeShare * this.table.rows.requests(slot);
   }
 
   #isTrusted(slot: number, norms: Norms): boolean {
@@ -310,7 +310,7 @@ export class SourceJudge {
     surge: boolean,
     norms: Norms,
   ): SourceVerdict {
-    const c = this.table.columns;
+    const c = this.table.rows;
     // Longer windows than ten minutes count failures only: what else the source did is known for ten.
     const isLong = windowMs > this.settings.window && windowMs >= SUSTAINED_MS;
     const sketch = this.table.sketchOf(slot);
@@ -318,13 +318,13 @@ export class SourceJudge {
       scope: "source",
       source: this.table.sourceOf(slot),
       at: norms.at,
-      firstAt: c.since[slot]!,
+      firstAt: c.since(slot),
       profile: this.settings.profile,
       stream,
       windowMs,
-      requests: isLong ? c.sustainedRequests[slot]! : c.requests[slot]!,
-      errors: isLong ? c.sustainedErrors[slot]! : c.errors[slot]!,
-      rate: c.requests[slot]! / this.#windowSeconds,
+      requests: isLong ? c.sustainedRequests(slot) : c.requests(slot),
+      errors: isLong ? c.sustainedErrors(slot) : c.errors(slot),
+      rate: c.requests(slot) / this.#windowSeconds,
       comparedRate,
       baseline,
       ...compare(comparedRate, baseline, thresholds),

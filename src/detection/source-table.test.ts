@@ -45,21 +45,24 @@ describe("SourceTable", () => {
     const table = new SourceTable(1000, WEIGHTS);
     const slot = table.claim(sourceNumber(1), 0);
     const counts = () => {
-      const { requests, errors, blamed, certain, probes, siblings } = table.columns;
-      return [requests, errors, blamed, certain, probes, siblings].map((column) => column[slot]!);
+      const { rows } = table;
+      return [rows.requests(slot), rows.errors(slot), rows.blamed(slot), rows.certain(slot)].concat([
+        rows.probes(slot),
+        rows.siblings(slot),
+      ]);
     };
     table.add(slot, 0.25, marks);
     const all = { requests: 0, errors: 0, blamed: 0, certain: 0, probes: 0, siblings: 0, ...expected };
     expect(counts()).toEqual(Object.values(all));
-    expect(table.columns.cost[slot]).toBe(0.25);
+    expect(table.rows.cost(slot)).toBe(0.25);
     table.remove(slot, 0.25, marks);
     expect(counts()).toEqual([0, 0, 0, 0, 0, 0]);
-    expect(table.columns.cost[slot]).toBe(0);
+    expect(table.rows.cost(slot)).toBe(0);
   });
 
   test("100,000 sources one after another use one slot and no memory beyond it", () => {
     const table = new SourceTable(1000, WEIGHTS);
-    const columns = table.columns;
+    const { doubles } = table.rows;
     for (let n = 0; n < 100_000; n++) {
       const [slot] = [table.claim(sourceNumber(n % 60_000), 0)];
       table.add(slot, 1, Mark.request);
@@ -67,7 +70,7 @@ describe("SourceTable", () => {
       empty(table, slot);
     }
     expect(table.size).toBe(0);
-    expect(table.columns).toBe(columns);
+    expect(table.rows.doubles).toBe(doubles);
   });
 
   test("more sources than it began with room for", () => {
@@ -75,23 +78,23 @@ describe("SourceTable", () => {
     const slots = filled(table, 3000);
     expect(new Set(slots).size).toBe(3000);
     slots.forEach((slot, n) => {
-      expect([table.sourceOf(slot), table.columns.requests[slot]]).toEqual([sourceNumber(n), 1]);
+      expect([table.sourceOf(slot), table.rows.requests(slot)]).toEqual([sourceNumber(n), 1]);
     });
     for (const slot of slots) empty(table, slot);
     expect(table.size).toBe(0);
   });
 
-  test("a forgotten source's slot is not given to another while its events are in the window", () => {
+  test("a forgotten source gives its slot back at once, and nothing of it is left there", () => {
     const table = new SourceTable(1000, WEIGHTS);
     const [slot] = filled(table, 1) as [number];
+    table.add(slot, 0.3, Mark.request | Mark.error | Mark.probe);
+    const visit = table.rows.visit(slot);
     table.forget(slot);
-    expect(table.size).toBe(0);
-    expect(table.isLive(slot)).toBe(false);
-    const again = table.claim(sourceNumber(0), 0);
-    expect(again).not.toBe(slot);
-    expect(table.columns.requests[again]).toBe(0);
-    expect(empty(table, slot)).toBe(false);
-    expect(table.claim(sourceNumber(5), 0)).toBe(slot);
+    expect([table.size, table.isLive(slot), table.active, table.forgotten]).toEqual([0, false, 0, 2]);
+    expect(table.claim(sourceNumber(0), 0)).toBe(slot);
+    expect(table.rows.visit(slot)).not.toBe(visit);
+    const { rows } = table;
+    expect([rows.requests(slot), rows.errors(slot), rows.probes(slot), rows.cost(slot)]).toEqual([0, 0, 0, 0]);
   });
 
   test("forgetting twice, or what is not there, does nothing", () => {
@@ -100,7 +103,7 @@ describe("SourceTable", () => {
     table.forget(slot);
     table.forget(slot);
     table.forget(77);
-    empty(table, slot);
+    expect(table.forgotten).toBe(1);
     expect(table.claim(sourceNumber(1), 0)).toBe(slot);
     expect(table.claim(sourceNumber(2), 0)).not.toBe(slot);
   });
@@ -122,11 +125,21 @@ describe("SourceTable", () => {
     slots.forEach((slot, n) => {
       for (let i = 0; i < (n * 37) % 50; i++) table.add(slot, 1, Mark.request);
     });
-    const requests = (slot: number) => table.columns.requests[slot]!;
+    const requests = (slot: number) => table.rows.requests(slot);
     const best = slots.toSorted((a, b) => requests(b) - requests(a));
     expect(table.top(5, requests)).toEqual(best.slice(0, 5));
     expect(table.top(100, requests)).toEqual(best);
     expect(table.top(5, () => 0)).toEqual([]);
+  });
+
+  test("top: of equals, the one that came first, whatever slot it was given", () => {
+    const table = new SourceTable(1000, WEIGHTS);
+    const [first] = filled(table, 3) as [number];
+    table.forget(first);
+    const last = table.claim(sourceNumber(9), 0);
+    expect(last).toBe(first);
+    expect(table.top(3, () => 1)).toEqual([1, 2, last]);
+    expect(table.top(2, () => 1)).toEqual([1, 2]);
   });
 
   // best[count - 1] is read before anything is in it.

@@ -2,58 +2,30 @@ import type { EpochMs } from "../accesslog/record.ts";
 import type { Source } from "../net/cidr.ts";
 import { type ExploitWeights, failureWeight, Mark } from "./event-ring.ts";
 import { PathSketch } from "./path-sketch.ts";
+import { SourceIndex } from "./source-index.ts";
+import { DOUBLES, Double, SourceRows, WORDS, Word } from "./source-rows.ts";
 import { hashText } from "./visits.ts";
 
-/** The columns of a source: counters over the window, and over the ten minutes of the sustained window. */
-interface Columns {
-  requests: Uint32Array;
-  errors: Uint32Array;
-  blamed: Uint32Array;
-  certain: Int32Array;
-  probes: Uint32Array;
-  siblings: Uint32Array;
-  cost: Float64Array;
-  sustainedRequests: Uint32Array;
-  sustainedCertain: Int32Array;
-  sustainedProbes: Uint32Array;
-  sustainedSiblings: Uint32Array;
-  sustainedErrors: Uint32Array;
-  sustainedCost: Float64Array;
-  /** Buckets of this source in the sustained ring (61 at most), and the serial number of the open one. */
-  buckets: Uint8Array;
-  openBucket: Float64Array;
-  /** Highest compared rate of this visit: what the busy-source baseline learns. */
-  peak: Float32Array;
-  /** When the visit began: its first request, or its first after a ban. */
-  since: Float64Array;
-  /** A hash of the source, for what is remembered about its paths. */
-  seed: Uint32Array;
-  /** Where the slot stands: see SlotState. */
-  state: Uint8Array;
-}
-
-const SlotState = {
-  free: 0,
-  live: 1,
-  /** Forgotten (banned, shed): waits for its events to leave. */ dead: 2,
-} as const;
+/** Visits are numbered from 1 to here, and again: long before that, nothing of the first is left in any window. */
+const MOST_VISITS = 0x7fffffff;
 
 /**
- * Every source with something inside a window, as columns of numbers: about 90 bytes a source. A slot is
- * reused only after its last event has left, so events need no generation mark.
+ * Every source with something inside a window, as rows of numbers: 128 bytes a source and its name. A source that is
+ * forgotten (banned, shed) gives its slot back at once: what is left of it in the windows belongs to another visit.
  */
 export class SourceTable {
-  #slots = new Map<Source, number>();
+  readonly rows = new SourceRows(1024);
+  readonly #index = new SourceIndex();
   #sources: (Source | undefined)[] = [];
   #sketches: (PathSketch | undefined)[] = [];
   #free: number[] = [];
   #top = 0;
   #hand = 0;
+  #visits = 0;
   /** Live sources with a request inside the window. */
   active = 0;
   /** Requests inside the window of sources that were forgotten. */
   forgotten = 0;
-  columns: Columns = allocate(1024);
   /** Sources put out because the table was full. */
   shed = 0;
 
@@ -65,11 +37,11 @@ export class SourceTable {
 
   /** Sources with at least one event in a window. */
   get size(): number {
-    return this.#slots.size;
+    return this.#index.size;
   }
 
   slotOf(source: Source): number | undefined {
-    return this.#slots.get(source);
+    return this.#index.get(source);
   }
 
   sourceOf(slot: number): Source {
@@ -78,52 +50,52 @@ export class SourceTable {
 
   /** The slot of a source, made when absent. When the table is full the quietest of a few is shed first. */
   claim(source: Source, at: EpochMs): number {
-    const known = this.#slots.get(source);
+    const known = this.#index.get(source);
     if (known !== undefined) return known;
-    if (this.#slots.size >= this.limit) this.#shedOne();
+    if (this.size >= this.limit) this.#shedOne();
     const slot = this.#free.pop() ?? this.#top++;
-    if (slot >= this.columns.requests.length) this.columns = grow(this.columns);
-    this.columns.state[slot] = SlotState.live;
-    this.columns.since[slot] = at;
-    this.columns.seed[slot] = hashText(source, source.length, 0);
+    const { rows } = this;
+    if (slot >= rows.count) rows.grow();
+    rows.words[slot * WORDS + Word.visit] = this.#nextVisit();
+    rows.doubles[slot * DOUBLES + Double.since] = at;
+    rows.doubles[slot * DOUBLES + Double.openBucket] = -1;
     this.#sources[slot] = source;
-    this.#slots.set(source, slot);
+    this.#index.add(source, slot);
     return slot;
   }
 
   /** Forgets a source at once; its events leave later without effect. */
   forget(slot: number): void {
-    const source = this.#sources[slot];
-    if (source === undefined || this.columns.state[slot] !== SlotState.live) return;
-    if (this.columns.requests[slot]! > 0) this.active--;
-    this.forgotten += this.columns.requests[slot]!;
-    this.#slots.delete(source);
-    this.#sources[slot] = undefined;
-    this.#sketches[slot] = undefined;
-    this.columns.peak[slot] = 0;
-    this.columns.state[slot] = SlotState.dead;
-    this.releaseIfEmpty(slot);
+    if (!this.isLive(slot)) return;
+    const requests = this.rows.requests(slot);
+    if (requests > 0) this.active--;
+    this.forgotten += requests;
+    this.#release(slot);
   }
 
-  /** Frees the slot once nothing refers to it; true when it was a live source that ended its visit. */
+  /** Frees the slot once nothing refers to it; true when a visit ended with it. */
   releaseIfEmpty(slot: number): boolean {
-    const c = this.columns;
-    if (c.requests[slot]! > 0 || c.certain[slot] !== 0 || c.buckets[slot]! > 0) return false;
-    const wasLive = c.state[slot] === SlotState.live;
-    if (wasLive) this.#slots.delete(this.#sources[slot]!);
-    this.#sources[slot] = undefined;
-    this.#sketches[slot] = undefined;
-    c.state[slot] = SlotState.free;
-    c.cost[slot] = 0;
-    c.sustainedCost[slot] = 0;
-    c.openBucket[slot] = -1;
-    this.#free.push(slot);
-    return wasLive;
+    const { words } = this.rows;
+    const at = slot * WORDS;
+    if (words[at + Word.requests]! > 0 || words[at + Word.buckets]! > 0 || words[at + Word.certain] !== 0) return false;
+    if (!this.isLive(slot)) return false;
+    this.#release(slot);
+    return true;
   }
 
-  /** Is the slot a source that is still being watched (not free, not forgotten)? */
+  /** Is the slot a source that is still being watched (not free)? */
   isLive(slot: number): boolean {
-    return this.columns.state[slot] === SlotState.live;
+    return this.rows.visit(slot) > 0;
+  }
+
+  /** A number for the source, for what is remembered about its paths. */
+  seedOf(slot: number): number {
+    const { words } = this.rows;
+    const at = slot * WORDS + Word.seed;
+    const known = words[at]!;
+    if (known !== 0) return known;
+    const source = this.sourceOf(slot);
+    return (words[at] = hashText(source, source.length, 0));
   }
 
   add(slot: number, cost: number, marks: number): void {
@@ -135,28 +107,35 @@ export class SourceTable {
   }
 
   #apply(slot: number, cost: number, marks: number, one: 1 | -1): void {
-    const c = this.columns;
-    c.cost[slot]! += cost;
-    if (marks & Mark.request) this.#applyRequest(slot, one);
+    const { words, doubles } = this.rows;
+    const at = slot * WORDS;
+    doubles[slot * DOUBLES + Double.cost]! += cost;
+    if (marks & Mark.request) {
+      const before = words[at + Word.requests]!;
+      words[at + Word.requests] = before + one;
+      if (one > 0 && before === 0) this.active++;
+      if (one < 0 && before === 1) this.active--;
+    }
     // Most requests are nothing more than that.
     if (marks === Mark.request) return;
-    if (marks & Mark.error) c.errors[slot]! += one;
-    if (marks & Mark.blamed) c.blamed[slot]! += one;
-    c.certain[slot]! += one * failureWeight(marks, this.weights);
-    if (marks & Mark.probe) c.probes[slot]! += one;
-    if (marks & Mark.sibling) c.siblings[slot]! += one;
+    if (marks & Mark.error) words[at + Word.errors]! += one;
+    if (marks & Mark.blamed) words[at + Word.blamed]! += one;
+    words[at + Word.certain]! += one * failureWeight(marks, this.weights);
+    if (marks & Mark.probe) words[at + Word.probes]! += one;
+    if (marks & Mark.sibling) words[at + Word.siblings]! += one;
   }
 
-  #applyRequest(slot: number, one: 1 | -1): void {
-    const requests = this.columns.requests;
-    const before = requests[slot]!;
-    requests[slot] = before + one;
-    if (this.columns.state[slot] !== SlotState.live) {
-      this.forgotten += one;
-      return;
-    }
-    if (one > 0 && before === 0) this.active++;
-    if (one < 0 && before === 1) this.active--;
+  #nextVisit(): number {
+    this.#visits = this.#visits === MOST_VISITS ? 1 : this.#visits + 1;
+    return this.#visits;
+  }
+
+  #release(slot: number): void {
+    this.#index.delete(this.#sources[slot]!);
+    this.#sources[slot] = undefined;
+    this.#sketches[slot] = undefined;
+    this.rows.clear(slot);
+    this.#free.push(slot);
   }
 
   /** The sketch of what a source asks for; kept only for sources busy enough to matter. */
@@ -170,22 +149,27 @@ export class SourceTable {
 
   /** Visits every live source. */
   forEach(visit: (slot: number, source: Source) => void): void {
-    for (const [source, slot] of this.#slots) visit(slot, source);
+    for (let slot = 0; slot < this.#top; slot++) if (this.isLive(slot)) visit(slot, this.sourceOf(slot));
   }
 
-  /** The live sources with the highest `score`, best first, in O(sources). */
+  /** The live sources with the highest `score`, best first, of equals the one that came first; in O(sources). */
   top(count: number, score: (slot: number) => number): number[] {
     if (count <= 0) return [];
-    const best: { slot: number; score: number }[] = [];
-    for (const slot of this.#slots.values()) {
+    const best: { slot: number; score: number; visit: number }[] = [];
+    for (let slot = 0; slot < this.#top; slot++) {
+      const visit = this.rows.visit(slot);
+      if (visit === 0) continue;
       const value = score(slot);
-      if (value <= 0 || (best.length === count && value <= best[count - 1]!.score)) continue;
+      if (value <= 0) continue;
+      const isBehind = (one: { score: number; visit: number }) =>
+        one.score < value || (one.score === value && one.visit > visit);
+      if (best.length === count && !isBehind(best[count - 1]!)) continue;
       let i = best.length === count ? count - 1 : best.length;
-      while (i > 0 && best[i - 1]!.score < value) {
+      while (i > 0 && isBehind(best[i - 1]!)) {
         best[i] = best[i - 1]!;
         i--;
       }
-      best[i] = { slot, score: value };
+      best[i] = { slot, score: value, visit };
     }
     return best.map((entry) => entry.slot);
   }
@@ -196,9 +180,9 @@ export class SourceTable {
     let least = Number.POSITIVE_INFINITY;
     for (let looked = 0, seen = 0; seen < 16 && looked < this.#top; looked++) {
       this.#hand = this.#hand + 1 >= this.#top ? 0 : this.#hand + 1;
-      if (this.columns.state[this.#hand] !== SlotState.live) continue;
+      if (!this.isLive(this.#hand)) continue;
       seen++;
-      const weight = this.columns.requests[this.#hand]! + this.columns.sustainedRequests[this.#hand]!;
+      const weight = this.rows.requests(this.#hand) + this.rows.sustainedRequests(this.#hand);
       if (weight < least) {
         least = weight;
         quietest = this.#hand;
@@ -208,39 +192,4 @@ export class SourceTable {
     this.forget(quietest);
     this.shed++;
   }
-}
-
-function allocate(size: number): Columns {
-  return {
-    requests: new Uint32Array(size),
-    errors: new Uint32Array(size),
-    blamed: new Uint32Array(size),
-    certain: new Int32Array(size),
-    probes: new Uint32Array(size),
-    siblings: new Uint32Array(size),
-    cost: new Float64Array(size),
-    sustainedRequests: new Uint32Array(size),
-    sustainedCertain: new Int32Array(size),
-    sustainedProbes: new Uint32Array(size),
-    sustainedSiblings: new Uint32Array(size),
-    sustainedErrors: new Uint32Array(size),
-    sustainedCost: new Float64Array(size),
-    buckets: new Uint8Array(size),
-    openBucket: new Float64Array(size).fill(-1),
-    peak: new Float32Array(size),
-    since: new Float64Array(size),
-    seed: new Uint32Array(size),
-    state: new Uint8Array(size),
-  };
-}
-
-/** Doubled while small, then by a quarter: among a million sources what nobody needs would be a hundred megabytes. */
-export function largerSize(size: number): number {
-  return size < 1 << 17 ? size * 2 : Math.ceil(size * 1.25);
-}
-
-function grow(old: Columns): Columns {
-  const next = allocate(largerSize(old.requests.length));
-  for (const name of Object.keys(old) as (keyof Columns)[]) (next[name] as Uint8Array).set(old[name] as Uint8Array);
-  return next;
 }

@@ -1,11 +1,12 @@
 import type { EpochMs } from "../accesslog/record.ts";
 import type { Source } from "../net/cidr.ts";
 import { EventRing, type ExploitWeights, failureWeight, Mark } from "./event-ring.ts";
+import { DOUBLES, Double, WORDS, Word } from "./source-rows.ts";
 import { SourceTable } from "./source-table.ts";
 import { BUCKET_MS, SustainedRing } from "./sustained-ring.ts";
 import { BUSY_REQUESTS } from "./tuning.ts";
 
-/** Bounds that are not worth a key: events in the window (17 bytes each), buckets in the sustained window. */
+/** Bounds that are not worth a key: events in the window (21 bytes each), buckets in the sustained window. */
 const MOST_EVENTS = 8_000_000;
 const MOST_BUCKETS = 1_000_000;
 /** Length of the sustained window. */
@@ -60,15 +61,16 @@ export class SourceWindows {
   count(slot: number, at: EpochMs, cost: number, sustainedCost: number, marks: number): void {
     this.#makeRoom();
     if (!this.table.isLive(slot)) return;
-    const c = this.table.columns;
-    const stored = this.#ring.push(at, slot, cost, marks);
+    const { rows } = this.table;
+    const stored = this.#ring.push(at, slot, rows.visit(slot), cost, marks);
     this.table.add(slot, stored, marks);
     if (marks & Mark.request) {
       this.requests++;
       if (marks & Mark.error) this.errors++;
     }
-    const rate = c.cost[slot]! / (this.settings.windowMs / 1000);
-    if (rate > c.peak[slot]!) c.peak[slot] = rate;
+    const rate = rows.cost(slot) / (this.settings.windowMs / 1000);
+    const peak = slot * WORDS + Word.peak;
+    if (rate > rows.floats[peak]!) rows.floats[peak] = rate;
     if (this.settings.isSustained) this.#sustain(slot, at, sustainedCost, marks);
   }
 
@@ -82,7 +84,7 @@ export class SourceWindows {
   /** What a source did in each second of the window. Looks through the whole window: for a ban, not for a request. */
   secondsOf(slot: number): Map<number, SecondCount> {
     const seconds = new Map<number, SecondCount>();
-    this.#ring.forEachOf(slot, (at, marks) => {
+    this.#ring.forEachOf(slot, this.table.rows.visit(slot), (at, marks) => {
       if (!(marks & Mark.request)) return;
       const second = Math.floor(at / 1000);
       const count = seconds.get(second) ?? { requests: 0, errors: 0 };
@@ -102,58 +104,74 @@ export class SourceWindows {
 
   /** Adds to the source's open bucket when it is worth watching over ten minutes. */
   #sustain(slot: number, at: EpochMs, cost: number, marks: number): void {
-    const c = this.table.columns;
-    const worth = c.buckets[slot]! > 0 || (marks & FAILURE_MARKS) !== 0 || c.requests[slot]! >= BUSY_REQUESTS;
+    const { words, doubles } = this.table.rows;
+    const row = slot * WORDS;
+    const worth =
+      words[row + Word.buckets]! > 0 || (marks & FAILURE_MARKS) !== 0 || words[row + Word.requests]! >= BUSY_REQUESTS;
     if (!worth) return;
-    const start = Math.floor(at / BUCKET_MS) * BUCKET_MS;
-    let serial = c.openBucket[slot]!;
-    if (!this.#sustained.isOpen(serial, slot, start)) {
-      if (this.#sustained.isFull) this.#shiftBucket();
-      serial = this.#sustained.open(slot, start);
-      c.openBucket[slot] = serial;
-      c.buckets[slot]!++;
-    }
     const request = marks & Mark.request ? 1 : 0;
     const error = marks & Mark.error ? 1 : 0;
     const certain = failureWeight(marks, this.weights);
     const probe = marks & Mark.probe ? 1 : 0;
     const sibling = marks & Mark.sibling ? 1 : 0;
-    this.#sustained.add(serial, request, error, certain, probe, sibling, cost);
-    c.sustainedRequests[slot]! += request;
-    c.sustainedErrors[slot]! += error;
-    c.sustainedCertain[slot]! += certain;
-    c.sustainedProbes[slot]! += probe;
-    c.sustainedSiblings[slot]! += sibling;
-    c.sustainedCost[slot]! += cost;
+    this.#sustained.add(this.#openBucket(slot, at), request, error, certain, probe, sibling, cost);
+    words[row + Word.sustainedRequests]! += request;
+    words[row + Word.sustainedErrors]! += error;
+    words[row + Word.sustainedCertain]! += certain;
+    words[row + Word.sustainedProbes]! += probe;
+    words[row + Word.sustainedSiblings]! += sibling;
+    doubles[slot * DOUBLES + Double.sustainedCost]! += cost;
+  }
+
+  /** The serial number of the source's bucket for these ten seconds. */
+  #openBucket(slot: number, at: EpochMs): number {
+    const { words, doubles } = this.table.rows;
+    const start = Math.floor(at / BUCKET_MS) * BUCKET_MS;
+    const known = doubles[slot * DOUBLES + Double.openBucket]!;
+    if (this.#sustained.isOpen(known, slot, start)) return known;
+    if (this.#sustained.isFull) this.#shiftBucket();
+    words[slot * WORDS + Word.buckets]!++;
+    return (doubles[slot * DOUBLES + Double.openBucket] = this.#sustained.open(
+      slot,
+      this.table.rows.visit(slot),
+      start,
+    ));
   }
 
   #shiftBucket(): void {
     const b = this.#sustained.shift();
-    const c = this.table.columns;
-    c.sustainedRequests[b.slot]! -= b.requests;
-    c.sustainedErrors[b.slot]! -= b.errors;
-    c.sustainedCertain[b.slot]! -= b.certain;
-    c.sustainedProbes[b.slot]! -= b.probes;
-    c.sustainedSiblings[b.slot]! -= b.siblings;
-    c.sustainedCost[b.slot]! -= b.cost;
-    c.buckets[b.slot]!--;
+    const { words, doubles } = this.table.rows;
+    const row = b.slot * WORDS;
+    if (words[row + Word.visit] !== b.visit) return;
+    words[row + Word.sustainedRequests]! -= b.requests;
+    words[row + Word.sustainedErrors]! -= b.errors;
+    words[row + Word.sustainedCertain]! -= b.certain;
+    words[row + Word.sustainedProbes]! -= b.probes;
+    words[row + Word.sustainedSiblings]! -= b.siblings;
+    doubles[b.slot * DOUBLES + Double.sustainedCost]! -= b.cost;
+    words[row + Word.buckets]!--;
     this.#endVisit(b.slot);
   }
 
-  readonly #leave = (slot: number, cost: number, marks: number): void => {
-    this.table.remove(slot, cost, marks);
+  readonly #leave = (slot: number, visit: number, cost: number, marks: number): void => {
     if (marks & Mark.request) {
       this.requests--;
       if (marks & Mark.error) this.errors--;
     }
-    if (this.table.columns.requests[slot] === 0) this.#endVisit(slot);
+    const { table } = this;
+    if (table.rows.visit(slot) === visit) {
+      table.remove(slot, cost, marks);
+      if (table.rows.requests(slot) === 0) this.#endVisit(slot);
+    } else if (marks & Mark.request) table.forgotten--;
   };
 
   #endVisit(slot: number): void {
-    const c = this.table.columns;
-    if (c.requests[slot] === 0 && c.peak[slot]! > 0) {
-      this.onVisitEnd(c.peak[slot]!);
-      c.peak[slot] = 0;
+    const { rows } = this.table;
+    const at = slot * WORDS + Word.peak;
+    const peak = rows.floats[at]!;
+    if (rows.requests(slot) === 0 && peak > 0) {
+      this.onVisitEnd(peak);
+      rows.floats[at] = 0;
     }
     this.table.releaseIfEmpty(slot);
   }

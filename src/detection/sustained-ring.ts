@@ -3,6 +3,8 @@ import type { EpochMs } from "../accesslog/record.ts";
 /** What one source did in one bucket of the sustained window. */
 export interface Bucket {
   readonly slot: number;
+  /** The visit of the source that it belongs to. */
+  readonly visit: number;
   readonly requests: number;
   readonly errors: number;
   readonly certain: number;
@@ -14,20 +16,21 @@ export interface Bucket {
 /** Length of a bucket: the grain at which the ten-minute window slides. */
 export const BUCKET_MS = 10_000;
 
+/** Where a number stands in its bucket: 64-bit places, and 32-bit ones behind them. */
+const Double = { start: 0, cost: 1 } as const;
+const Word = { slot: 4, visit: 5, requests: 6, errors: 7, certain: 8, probes: 9, siblings: 10 } as const;
+const DOUBLES = 6;
+const WORDS = 2 * DOUBLES;
+
 /**
  * The sustained (ten-minute) window of all sources: one bucket per source and ten seconds in which it did
  * something worth watching. Low-and-slow sources are few, so this stays small where exact timestamps would not.
  */
 export class SustainedRing {
   #size = 1024;
-  #start = new Float64Array(this.#size);
-  #slot = new Int32Array(this.#size);
-  #requests = new Uint32Array(this.#size);
-  #errors = new Uint32Array(this.#size);
-  #certain = new Int32Array(this.#size);
-  #probes = new Uint32Array(this.#size);
-  #siblings = new Uint32Array(this.#size);
-  #cost = new Float64Array(this.#size);
+  /** The numbers of a bucket side by side; both views are of the same memory. */
+  #doubles = new Float64Array(this.#size * DOUBLES);
+  #words = new Int32Array(this.#doubles.buffer);
   /** Serial numbers of the oldest bucket and of the next one to be made. */
   #first = 0;
   #next = 0;
@@ -43,25 +46,24 @@ export class SustainedRing {
   }
 
   get oldestStart(): EpochMs {
-    return this.length === 0 ? Number.POSITIVE_INFINITY : this.#start[this.#first & (this.#size - 1)]!;
+    return this.length === 0 ? Number.POSITIVE_INFINITY : this.#startOf(this.#first);
   }
 
   /** Is the bucket with this serial number still here and begun at `start`? */
   isOpen(serial: number, slot: number, start: EpochMs): boolean {
     if (serial < this.#first || serial >= this.#next) return false;
-    const i = serial & (this.#size - 1);
-    return this.#slot[i] === slot && this.#start[i] === start;
+    return this.#words[this.#placeOf(serial) * WORDS + Word.slot] === slot && this.#startOf(serial) === start;
   }
 
   /** Opens a bucket and returns its serial number. */
-  open(slot: number, start: EpochMs): number {
+  open(slot: number, visit: number, start: EpochMs): number {
     if (this.length === this.#size) this.#grow();
     const serial = this.#next++;
-    const i = serial & (this.#size - 1);
-    this.#start[i] = start;
-    this.#slot[i] = slot;
-    this.#requests[i] = this.#errors[i] = this.#certain[i] = this.#probes[i] = this.#siblings[i] = 0;
-    this.#cost[i] = 0;
+    const i = this.#placeOf(serial);
+    this.#words.fill(0, i * WORDS, (i + 1) * WORDS);
+    this.#doubles[i * DOUBLES + Double.start] = start;
+    this.#words[i * WORDS + Word.slot] = slot;
+    this.#words[i * WORDS + Word.visit] = visit;
     return serial;
   }
 
@@ -74,42 +76,50 @@ export class SustainedRing {
     siblings: number,
     cost: number,
   ): void {
-    const i = serial & (this.#size - 1);
-    this.#requests[i]! += requests;
-    this.#errors[i]! += errors;
-    this.#certain[i]! += certain;
-    this.#probes[i]! += probes;
-    this.#siblings[i]! += siblings;
-    this.#cost[i]! += cost;
+    const i = this.#placeOf(serial);
+    const words = this.#words;
+    const at = i * WORDS;
+    this.#doubles[i * DOUBLES + Double.cost]! += cost;
+    words[at + Word.requests]! += requests;
+    words[at + Word.errors]! += errors;
+    words[at + Word.certain]! += certain;
+    words[at + Word.probes]! += probes;
+    words[at + Word.siblings]! += siblings;
   }
 
   shift(): Bucket {
-    const i = this.#first++ & (this.#size - 1);
+    const i = this.#placeOf(this.#first++);
+    const words = this.#words;
+    const at = i * WORDS;
     return {
-      slot: this.#slot[i]!,
-      requests: this.#requests[i]!,
-      errors: this.#errors[i]!,
-      certain: this.#certain[i]!,
-      probes: this.#probes[i]!,
-      siblings: this.#siblings[i]!,
-      cost: this.#cost[i]!,
+      slot: words[at + Word.slot]!,
+      visit: words[at + Word.visit]!,
+      requests: words[at + Word.requests]!,
+      errors: words[at + Word.errors]!,
+      certain: words[at + Word.certain]!,
+      probes: words[at + Word.probes]!,
+      siblings: words[at + Word.siblings]!,
+      cost: this.#doubles[i * DOUBLES + Double.cost]!,
     };
   }
 
+  #placeOf(serial: number): number {
+    return serial & (this.#size - 1);
+  }
+
+  #startOf(serial: number): EpochMs {
+    return this.#doubles[this.#placeOf(serial) * DOUBLES + Double.start]!;
+  }
+
   #grow(): void {
-    const size = this.#size * 2;
-    const move = <T extends Float64Array | Int32Array | Uint32Array>(from: T, to: T): T => {
-      for (let s = this.#first; s < this.#next; s++) to[s & (size - 1)] = from[s & (this.#size - 1)]!;
-      return to;
-    };
-    this.#start = move(this.#start, new Float64Array(size));
-    this.#slot = move(this.#slot, new Int32Array(size));
-    this.#requests = move(this.#requests, new Uint32Array(size));
-    this.#errors = move(this.#errors, new Uint32Array(size));
-    this.#certain = move(this.#certain, new Int32Array(size));
-    this.#siblings = move(this.#siblings, new Uint32Array(size));
-    this.#probes = move(this.#probes, new Uint32Array(size));
-    this.#cost = move(this.#cost, new Float64Array(size));
-    this.#size = size;
+    const old = this.#doubles;
+    const places = this.#size;
+    this.#size *= 2;
+    this.#doubles = new Float64Array(this.#size * DOUBLES);
+    this.#words = new Int32Array(this.#doubles.buffer);
+    for (let serial = this.#first; serial < this.#next; serial++) {
+      const from = (serial & (places - 1)) * DOUBLES;
+      this.#doubles.set(old.subarray(from, from + DOUBLES), this.#placeOf(serial) * DOUBLES);
+    }
   }
 }

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { SourceRows, WORDS, Word } from "./source-rows.ts";
 import { Tries } from "./tries.ts";
 
 const WAIT_MS = 10_000;
@@ -10,14 +11,14 @@ function failed(tries: Tries, now: number): number[] {
   return slots;
 }
 
-function create(...slots: number[]): Tries {
-  const tries = new Tries(WAIT_MS);
-  for (const slot of slots) tries.begin(slot);
-  return tries;
+/** Tries of slots that are all in their first visit. */
+function create(rows = new SourceRows(4096)): Tries {
+  for (let slot = 0; slot < rows.count; slot++) rows.words[slot * WORDS + Word.visit] = 1;
+  return new Tries(WAIT_MS, rows, Word.refusals);
 }
 
 test("a try fails when its time is up, once", () => {
-  const tries = create(1, 2);
+  const tries = create();
   tries.add(1, 0);
   tries.add(2, 5);
   expect(failed(tries, WAIT_MS - 1)).toEqual([]);
@@ -27,7 +28,7 @@ test("a try fails when its time is up, once", () => {
 });
 
 test("one that was excused does not take a later one with it before that one's time", () => {
-  const tries = create(1);
+  const tries = create();
   tries.add(1, 0);
   tries.excuse(1, 3);
   expect(tries.openOf(1)).toBe(0);
@@ -37,7 +38,7 @@ test("one that was excused does not take a later one with it before that one's t
 });
 
 test("no more are excused than wait, and no more than asked for", () => {
-  const tries = create(1);
+  const tries = create();
   for (let i = 0; i < 5; i++) tries.add(1, i);
   tries.excuse(1, 3);
   expect(tries.openOf(1)).toBe(2);
@@ -48,16 +49,40 @@ test("no more are excused than wait, and no more than asked for", () => {
 });
 
 test("one of an earlier visit is void when the slot is used again", () => {
-  const tries = create(1);
+  const rows = new SourceRows(16);
+  const tries = create(rows);
   tries.add(1, 0);
-  tries.begin(1);
+  rows.clear(1);
+  rows.words[WORDS + Word.visit] = 2;
   tries.add(1, 5_000);
   expect(failed(tries, WAIT_MS)).toEqual([]);
   expect(failed(tries, 15_000)).toEqual([1]);
 });
 
+test("the two kinds of tries of a source are counted apart", () => {
+  const rows = new SourceRows(16);
+  const refusals = create(rows);
+  const logins = new Tries(WAIT_MS, rows, Word.logins);
+  refusals.add(1, 0);
+  logins.add(1, 0);
+  logins.add(1, 0);
+  refusals.excuse(1, 9);
+  expect([refusals.openOf(1), logins.openOf(1)]).toEqual([0, 2]);
+});
+
+test("65,535 tries of one source wait and are excused; the next has to count at once", () => {
+  const tries = create();
+  for (let i = 0; i < 65_535; i++) expect(tries.add(1, 0)).toBe(true);
+  expect(tries.add(1, 0)).toBe(false);
+  tries.excuse(1, 65_534);
+  expect(tries.openOf(1)).toBe(1);
+  tries.excuse(1, 2);
+  expect(tries.openOf(1)).toBe(0);
+  expect(failed(tries, WAIT_MS)).toEqual([]);
+});
+
 test("it cannot wait when too many do", () => {
-  const tries = create(1, 2000);
+  const tries = create();
   let waiting = 0;
   while (tries.add(waiting % 2 === 0 ? 1 : 2000, waiting)) waiting++;
   expect(waiting).toBe(65_536);
