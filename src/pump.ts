@@ -74,14 +74,14 @@ export class Pump {
   }
 
   readonly #sink = {
-    record: (read: AccessRecord): void => {
+    record: (read: AccessRecord, address: number): void => {
       const aheadMs = this.options.aheadMs?.() ?? 0;
       const record = aheadMs === 0 ? read : { ...read, at: read.at + aheadMs };
       this.#records++;
       this.#newestAt = record.at;
       this.options.onRecord?.(record);
-      if (this.options.confirmJumpsOverMs === undefined) this.engine.observe(record, this.emit);
-      else this.#confirm(record, this.options.confirmJumpsOverMs);
+      if (this.options.confirmJumpsOverMs === undefined) this.engine.observe(record, this.emit, address);
+      else this.#confirm(record, address, this.options.confirmJumpsOverMs);
     },
     failure: (kind: string, line: string): void => {
       this.#failures[kind] = (this.#failures[kind] ?? 0) + 1;
@@ -89,7 +89,7 @@ export class Pump {
     },
   };
 
-  #confirm(record: AccessRecord, limitMs: number): void {
+  #confirm(record: AccessRecord, address: number, limitMs: number): void {
     const held = this.#held;
     this.#held = null;
     if (held !== null) {
@@ -99,6 +99,6 @@ export class Pump {
     const now = this.engine.now;
     // The first line has nothing before it to be compared with: the second one speaks for it, or against.
     if (!Number.isFinite(now) || record.at > now + limitMs) this.#held = record;
-    else this.engine.observe(record, this.emit);
+    else this.engine.observe(record, this.emit, address);
   }
 }

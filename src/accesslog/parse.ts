@@ -1,4 +1,6 @@
 /** Access log lines in, access records or named failures out. Never throws, whatever the bytes. */
+
+import { v4Of } from "../net/ip.ts";
 import { FastReader } from "./fast.ts";
 import { createFieldTable, type FailureKind, type FieldName, type FieldTable } from "./fields.ts";
 import type { AccessRecord } from "./record.ts";
@@ -6,7 +8,8 @@ import { IpTable, KeyPlans, toRecord } from "./values.ts";
 
 /** Where a window's lines go, in the order they were written. */
 export interface LineSink {
-  record(record: AccessRecord): void;
+  /** `address`: the 32 bits of its source, NO_V4 where that is no IPv4 address. */
+  record(record: AccessRecord, address: number): void;
   /** `line` is the start of the bad line, at most 200 characters. Attacker text. */
   failure(kind: FailureKind, line: string): void;
 }
@@ -76,7 +79,7 @@ class WindowParser implements LineParser {
         if (slowFrom < from) this.#parseSlowly(buffer, slowFrom, from, sink);
         this.#misses = 0;
         slowFrom = from = this.#fast.next;
-        sink.record(record);
+        sink.record(record, this.#fast.address);
       }
     }
     if (slowFrom < end) this.#parseSlowly(buffer, slowFrom, end, sink);
@@ -105,7 +108,7 @@ class WindowParser implements LineParser {
     for (let i = 0; i < values.length; i++) {
       const result = toRecord(values[i], this.#plans, this.#addresses);
       if (typeof result !== "string") {
-        sink.record(result);
+        sink.record(result, v4Of(result.source));
         continue;
       }
       for (; line < i; line++) from = buffer.indexOf(NEWLINE, from) + 1;
@@ -118,7 +121,7 @@ class WindowParser implements LineParser {
       const to = lineEnd(buffer, from, end);
       const text = buffer.toString("utf8", from, to);
       const result = this.#parseText(text);
-      if (typeof result !== "string") sink.record(result);
+      if (typeof result !== "string") sink.record(result, v4Of(result.source));
       else if (!isBlank(text)) sink.failure(result, cut(text));
       from = to + 1;
     }

@@ -3,6 +3,7 @@ import type { Config } from "../config/schema.ts";
 import type { BaselineSnapshot, GlobalVerdict, SourceVerdict } from "../decision.ts";
 import type { DetectorExplanation } from "../explanation.ts";
 import type { Source } from "../net/cidr.ts";
+import { v4Of } from "../net/ip.ts";
 import type { HistoryPoint } from "../status.ts";
 import { Appraiser } from "./appraiser.ts";
 import type { RequestClass } from "./class-table.ts";
@@ -173,10 +174,10 @@ export class Detector {
 
   /**
    * Counts one record at the present time and, unless it is exempt, judges its source. The caller has advanced
-   * to the record's time.
+   * to the record's time. `address`: the source's 32 bits (NO_V4: it has none), where the caller has them.
    */
-  observe(record: AccessRecord, source: Source, exempt: boolean, events: DetectorEvents): void {
-    const slot = this.#slotOf(source);
+  observe(record: AccessRecord, source: Source, exempt: boolean, events: DetectorEvents, address = v4Of(source)): void {
+    const slot = this.#slotOf(source, address);
     let slowLevel = 0;
     let { path } = record;
     let kind: RequestClass | undefined;
@@ -316,8 +317,8 @@ export class Detector {
     this.#recalculateAt = at + this.#settings.baseline.recalculate_every;
   }
 
-  #slotOf(source: Source): number {
-    const known = this.#windows.table.slotOf(source);
+  #slotOf(source: Source, address: number): number {
+    const known = this.#windows.table.slotOf(source, address);
     if (known !== undefined) return known;
     const slot = this.#windows.claim(source, this.#now);
     this.#appraiser.begin(slot, source, this.#now, this.#refilling !== null);

@@ -1,5 +1,5 @@
 import type { Source } from "../net/cidr.ts";
-import { parseV4 } from "../net/ip.ts";
+import { NO_V4, v4Of } from "../net/ip.ts";
 
 /** Stands for "no source" beside a slot. */
 const EMPTY = -1;
@@ -18,18 +18,17 @@ export class SourceIndex {
     return this.#used + this.#others.size;
   }
 
-  /** The slot of a source, or undefined. */
-  get(source: Source): number | undefined {
-    const address = parseV4(source);
-    if (address === null) return this.#others.get(source);
+  /** The slot of a source, or undefined. `address`: its 32 bits, where the caller has them. */
+  get(source: Source, address = v4Of(source)): number | undefined {
+    if (address === NO_V4) return this.#others.get(source);
     const slot = this.#places[this.#placeOf(address | 0) + 1]!;
     return slot === EMPTY ? undefined : slot;
   }
 
   /** Gives a source that has none a slot. */
   add(source: Source, slot: number): void {
-    const address = parseV4(source);
-    if (address === null) {
+    const address = v4Of(source);
+    if (address === NO_V4) {
       this.#others.set(source, slot);
       return;
     }
@@ -40,8 +39,8 @@ export class SourceIndex {
   }
 
   delete(source: Source): void {
-    const address = parseV4(source);
-    if (address === null) this.#others.delete(source);
+    const address = v4Of(source);
+    if (address === NO_V4) this.#others.delete(source);
     else this.#empty(this.#placeOf(address | 0));
   }
 

@@ -40,8 +40,9 @@ export class SourceTable {
     return this.#index.size;
   }
 
-  slotOf(source: Source): number | undefined {
-    return this.#index.get(source);
+  /** `address`: the source's 32 bits (NO_V4: it has none), where the caller has them. */
+  slotOf(source: Source, address?: number): number | undefined {
+    return this.#index.get(source, address);
   }
 
   sourceOf(slot: number): Source {

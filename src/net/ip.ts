@@ -24,6 +24,14 @@ export function isV6(address: string): boolean {
   return false;
 }
 
+/** What stands for an address that is no IPv4 address where its 32 bits are asked for. */
+export const NO_V4 = -1;
+
+/** The 32 bits of an IPv4 address as a number from 0 to 2³² − 1; NO_V4 for anything else. */
+export function v4Of(address: string): number {
+  return parseV4(address) ?? NO_V4;
+}
+
 /** The address as an unsigned 32-bit number, or null when it is not canonical dotted decimal. */
 export function parseV4(text: string): number | null {
   const length = text.length;
