@@ -107,8 +107,8 @@ export class Engine {
   }
 
   /**
-   * Takes in one access record; decisions come out of `emit` before it returns. `address`: the 32 bits of its source
-   * (NO_V4: it has none), where the caller has them, so that nobody needs to read its text.
+   * Takes in one access record; decisions come out of `emit` before it returns. `address`:
+   * v4Of(record.source), where the caller has it, so that nobody needs to read the text.
    */
   observe(record: AccessRecord, emit: Emit, address = v4Of(record.source)): void {
     this.#counters.records++;

@@ -1,4 +1,6 @@
 import type { Source } from "./net/cidr.ts";
+import { v4Of } from "./net/ip.ts";
+import { SourceIndex } from "./source-index.ts";
 
 /** End of the list, and what stands for "none". */
 const NONE = -1;
@@ -9,7 +11,7 @@ const NONE = -1;
  * reached, every new source would cost more than the rest of its request together.
  */
 export class RecencyMap<V> {
-  readonly #index = new Map<Source, number>();
+  readonly #index = new SourceIndex();
   readonly #keys: Source[] = [];
   readonly #values: V[] = [];
   readonly #older: number[] = [];
@@ -24,17 +26,17 @@ export class RecencyMap<V> {
     return this.#index.size;
   }
 
-  get(source: Source): V | undefined {
-    const i = this.#index.get(source);
+  /** `address`: v4Of(source), where the caller has it. */
+  get(source: Source, address?: number): V | undefined {
+    const i = this.#index.get(source, address);
     return i === undefined ? undefined : this.#values[i];
   }
 
   /** Makes the source the newest. Returns the one that had to go for it, if any. */
-  set(source: Source, value: V): Source | undefined {
-    const known = this.#index.get(source);
+  set(source: Source, value: V, address = v4Of(source)): Source | undefined {
+    const known = this.#index.get(source, address);
     if (known !== undefined) {
-      this.#unlink(known);
-      this.#link(known);
+      this.#renew(known);
       this.#values[known] = value;
       return undefined;
     }
@@ -43,7 +45,7 @@ export class RecencyMap<V> {
     const i = this.#free.pop() ?? this.#keys.length;
     this.#keys[i] = source;
     this.#values[i] = value;
-    this.#index.set(source, i);
+    this.#index.add(source, i, address);
     this.#link(i);
     return gone;
   }
@@ -68,6 +70,12 @@ export class RecencyMap<V> {
   /** Visits the newest first, until `visit` says false. */
   walkNewest(visit: (source: Source, value: V) => boolean): void {
     for (let i = this.#newest; i !== NONE; i = this.#older[i]!) if (!visit(this.#keys[i]!, this.#values[i]!)) return;
+  }
+
+  #renew(i: number): void {
+    if (i === this.#newest) return;
+    this.#unlink(i);
+    this.#link(i);
   }
 
   #link(i: number): void {

@@ -48,7 +48,8 @@ const ZONES: readonly Zone[] = [
   { zone: "src/arming.ts", may: [RECORD, "type src/config/schema.ts"], why: "decides on values handed to it" },
 
   // The core.
-  { zone: "src/recency.ts", may: ["type src/net/"], why: "a bounded table that knows only sources" },
+  { zone: "src/source-index.ts", may: [NET], why: "a table that finds sources by their address" },
+  { zone: "src/recency.ts", may: [NET, "src/source-index.ts"], why: "a bounded table that knows only sources" },
   {
     zone: "src/bans/",
     may: [RECORD, DECISION, STATUS, NET, "src/recency.ts"],
@@ -56,7 +57,16 @@ const ZONES: readonly Zone[] = [
   },
   {
     zone: "src/detection/",
-    may: [RECORD, DECISION, STATUS, "src/recency.ts", "type src/explanation.ts", NET, "type src/config/schema.ts"],
+    may: [
+      RECORD,
+      DECISION,
+      STATUS,
+      "src/recency.ts",
+      "src/source-index.ts",
+      "type src/explanation.ts",
+      NET,
+      "type src/config/schema.ts",
+    ],
     why: "detection knows nothing of bans; of the configuration only its shape; it finds addresses by their number",
   },
   {

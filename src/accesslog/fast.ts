@@ -36,7 +36,7 @@ export class FastReader {
   readonly #v4 = new V4Table();
   /** Where the line after the one last read begins. */
   next = 0;
-  /** The 32 bits of the source of the line last read; NO_V4 where that is no IPv4 address. */
+  /** v4Of the source of the line last read. */
   address = NO_V4;
 
   constructor(
@@ -59,7 +59,6 @@ export class FastReader {
     let at: EpochMs | null = null;
     let atRank = 0;
     let source: Ip | null = null;
-    let address = NO_V4;
     let peer: Ip | undefined;
     let method = "";
     let path = "";
@@ -84,10 +83,8 @@ export class FastReader {
       }
       switch (slot.field) {
         case SOURCE:
-          address = v4Value(buffer, from, p);
-          source = this.#ip(address, buffer, from, p);
+          source = this.#source(buffer, from, p);
           if (source === null) return null;
-          if (address === NO_V4) address = v4Of(source);
           break;
         case TIME: {
           const time = slot.isString ? this.#time.read(buffer, from, p) : epochMs(buffer, from, p);
@@ -133,7 +130,7 @@ export class FastReader {
           if (requestSeconds < 0) return null;
           break;
         case PEER:
-          peer = this.#ip(v4Value(buffer, from, p), buffer, from, p) ?? undefined;
+          peer = this.#v4.get(buffer, from, p) ?? this.addresses.get(buffer.toString("latin1", from, p)) ?? undefined;
           break;
         default:
           return null;
@@ -143,13 +140,19 @@ export class FastReader {
     if (p < 0 || (p < end && buffer[p] !== NEWLINE)) return null;
     if (source === null || at === null || status === 0) return null;
     this.next = p + 1;
-    this.address = address;
     return createRecord(at, source, method, path, status, bytes, userAgent, host, requestSeconds, peer);
   }
 
-  #ip(address: number, buffer: Buffer, start: number, end: number): Ip | null {
-    if (address !== NO_V4) return this.#v4.get(address, buffer, start, end);
-    return this.addresses.get(buffer.toString("latin1", start, end));
+  /** The source in bytes `start` to `end`, or null; its 32 bits are in `address` then. */
+  #source(buffer: Buffer, start: number, end: number): Ip | null {
+    const known = this.#v4.get(buffer, start, end);
+    if (known !== null) {
+      this.address = this.#v4.key | 0;
+      return known;
+    }
+    const ip = this.addresses.get(buffer.toString("latin1", start, end));
+    this.address = ip === null ? NO_V4 : v4Of(ip);
+    return ip;
   }
 }
 
@@ -199,6 +202,8 @@ class V4Table {
   readonly #mask: number;
   readonly #keys: Uint32Array;
   readonly #ips: (Ip | undefined)[];
+  /** The 32 bits of the address last asked for. */
+  key = 0;
 
   /** `slots` is a power of two. */
   constructor(slots = 1 << 17) {
@@ -207,8 +212,11 @@ class V4Table {
     this.#ips = new Array(slots).fill(undefined);
   }
 
-  /** The IPv4 address `key`, which stands in bytes `start` to `end`. */
-  get(key: number, buffer: Buffer, start: number, end: number): Ip | null {
+  /** The IPv4 address in bytes `start` to `end`, or null when it is not a canonical one. */
+  get(buffer: Buffer, start: number, end: number): Ip | null {
+    const key = v4Value(buffer, start, end);
+    if (key < 0) return null;
+    this.key = key;
     const slot = (Math.imul(key, 0x9e3779b1) >>> 15) & this.#mask;
     const known = this.#ips[slot];
     if (known !== undefined && this.#keys[slot] === key) return known;
@@ -220,9 +228,9 @@ class V4Table {
   }
 }
 
-/** The address as a number from 0 to 2³² − 1, or NO_V4 when it is not dotted decimal without leading zeros. */
+/** The address as a number from 0 to 2³² − 1, or -1 when it is not dotted decimal without leading zeros. */
 function v4Value(buffer: Buffer, start: number, end: number): number {
-  if (end - start > 15) return NO_V4;
+  if (end - start > 15) return -1;
   let value = 0;
   let octet = 0;
   let digits = 0;
@@ -230,18 +238,18 @@ function v4Value(buffer: Buffer, start: number, end: number): number {
   for (let p = start; p < end; p++) {
     const byte = buffer[p]!;
     if (byte === DOT) {
-      if (digits === 0) return NO_V4;
+      if (digits === 0) return -1;
       value = value * 256 + octet;
       octet = 0;
       digits = 0;
       dots++;
     } else {
       const digit = byte - 48;
-      if (digit < 0 || digit > 9 || (digits > 0 && octet === 0)) return NO_V4;
+      if (digit < 0 || digit > 9 || (digits > 0 && octet === 0)) return -1;
       octet = octet * 10 + digit;
-      if (octet > 255) return NO_V4;
+      if (octet > 255) return -1;
       digits++;
     }
   }
-  return dots === 3 && digits > 0 ? value * 256 + octet : NO_V4;
+  return dots === 3 && digits > 0 ? value * 256 + octet : -1;
 }

@@ -8,7 +8,7 @@ import { IpTable, KeyPlans, toRecord } from "./values.ts";
 
 /** Where a window's lines go, in the order they were written. */
 export interface LineSink {
-  /** `address`: the 32 bits of its source, NO_V4 where that is no IPv4 address. */
+  /** `address`: v4Of(record.source), known without reading that text. */
   record(record: AccessRecord, address: number): void;
   /** `line` is the start of the bad line, at most 200 characters. Attacker text. */
   failure(kind: FailureKind, line: string): void;

@@ -65,7 +65,8 @@ export class Appraiser {
    * who proved an account during the visit proves it again.
    */
   begin(slot: number, source: Source, at: EpochMs, isRefill: boolean): void {
-    this.#trustUntil(slot, isRefill && this.trust.since(source) >= at ? 0 : this.trust.until(source));
+    const address = this.table.rows.address(slot);
+    this.#trustUntil(slot, isRefill && this.trust.since(source) >= at ? 0 : this.trust.until(source, address));
     this.#setPeople(slot, 1);
   }
 
@@ -108,7 +109,7 @@ export class Appraiser {
     const { duration } = this.settings.trust;
     // Refreshing the map for each of fifty requests a second buys nothing: a coarse grain is plenty.
     if (this.table.rows.trustedUntil(slot) - at > duration - Math.min(60_000, duration / 10)) return;
-    this.#trustUntil(slot, this.trust.prove(source, at));
+    this.#trustUntil(slot, this.trust.prove(source, at, this.table.rows.address(slot)));
   }
 
   /** A success may answer 401s: one that takes an account answers all of its discovery, any other its own target's. */

@@ -174,7 +174,7 @@ export class Detector {
 
   /**
    * Counts one record at the present time and, unless it is exempt, judges its source. The caller has advanced
-   * to the record's time. `address`: the source's 32 bits (NO_V4: it has none), where the caller has them.
+   * to the record's time. `address`: v4Of(source), where the caller has it.
    */
   observe(record: AccessRecord, source: Source, exempt: boolean, events: DetectorEvents, address = v4Of(source)): void {
     const slot = this.#slotOf(source, address);
@@ -320,7 +320,7 @@ export class Detector {
   #slotOf(source: Source, address: number): number {
     const known = this.#windows.table.slotOf(source, address);
     if (known !== undefined) return known;
-    const slot = this.#windows.claim(source, this.#now);
+    const slot = this.#windows.claim(source, this.#now, address);
     this.#appraiser.begin(slot, source, this.#now, this.#refilling !== null);
     return slot;
   }

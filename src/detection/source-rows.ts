@@ -7,11 +7,13 @@ export const Double = {
   trustedUntil: 2,
   /** Serial number of its open bucket in the sustained ring. */
   openBucket: 3,
+  /** Until when that bucket is open. */
+  openUntil: 4,
   /** When the visit began: its first request, or its first after a ban. */
-  since: 4,
+  since: 15,
 } as const;
 
-/** The same in 32-bit places, behind the 64-bit ones. What every request needs comes first. */
+/** The same in 32-bit places, between the 64-bit ones. What every request needs comes first. */
 export const Word = {
   requests: 10,
   /** Number of the visit; 0 while the slot is free. Whatever belongs to an earlier visit has another. */
@@ -39,6 +41,8 @@ export const Word = {
   sustainedRequests: 26,
   sustainedErrors: 27,
   sustainedSiblings: 28,
+  /** The source's 32 bits; 0 for one that is found by its text. */
+  address: 29,
 } as const;
 
 /** A row's length: 128 bytes, two lines of a processor's cache. */
@@ -135,6 +139,11 @@ export class SourceRows {
 
   sustainedErrors(slot: number): number {
     return this.words[slot * WORDS + Word.sustainedErrors]!;
+  }
+
+  /** The source's 32 bits; 0 for one that is found by its text. */
+  address(slot: number): number {
+    return this.words[slot * WORDS + Word.address]!;
   }
 
   sustainedCertain(slot: number): number {

@@ -1,8 +1,9 @@
 import type { EpochMs } from "../accesslog/record.ts";
 import type { Source } from "../net/cidr.ts";
+import { v4Of } from "../net/ip.ts";
+import { SourceIndex } from "../source-index.ts";
 import { type ExploitWeights, failureWeight, Mark } from "./event-ring.ts";
 import { PathSketch } from "./path-sketch.ts";
-import { SourceIndex } from "./source-index.ts";
 import { DOUBLES, Double, SourceRows, WORDS, Word } from "./source-rows.ts";
 import { hashText } from "./visits.ts";
 
@@ -40,7 +41,7 @@ export class SourceTable {
     return this.#index.size;
   }
 
-  /** `address`: the source's 32 bits (NO_V4: it has none), where the caller has them. */
+  /** `address`: v4Of(source), where the caller has it. */
   slotOf(source: Source, address?: number): number | undefined {
     return this.#index.get(source, address);
   }
@@ -50,18 +51,19 @@ export class SourceTable {
   }
 
   /** The slot of a source, made when absent. When the table is full the quietest of a few is shed first. */
-  claim(source: Source, at: EpochMs): number {
-    const known = this.#index.get(source);
+  claim(source: Source, at: EpochMs, address = v4Of(source)): number {
+    const known = this.#index.get(source, address);
     if (known !== undefined) return known;
     if (this.size >= this.limit) this.#shedOne();
     const slot = this.#free.pop() ?? this.#top++;
     const { rows } = this;
     if (slot >= rows.count) rows.grow();
     rows.words[slot * WORDS + Word.visit] = this.#nextVisit();
+    rows.words[slot * WORDS + Word.address] = address;
     rows.doubles[slot * DOUBLES + Double.since] = at;
     rows.doubles[slot * DOUBLES + Double.openBucket] = -1;
     this.#sources[slot] = source;
-    this.#index.add(source, slot);
+    this.#index.add(source, slot, address);
     return slot;
   }
 
@@ -132,7 +134,7 @@ export class SourceTable {
   }
 
   #release(slot: number): void {
-    this.#index.delete(this.#sources[slot]!);
+    this.#index.delete(this.#sources[slot]!, this.rows.address(slot));
     this.#sources[slot] = undefined;
     this.#sketches[slot] = undefined;
     this.rows.clear(slot);

@@ -52,9 +52,9 @@ export class SourceWindows {
   }
 
   /** The slot of a source that has none yet. */
-  claim(source: Source, at: EpochMs): number {
+  claim(source: Source, at: EpochMs, address: number): number {
     this.#makeRoom();
-    return this.table.claim(source, at);
+    return this.table.claim(source, at, address);
   }
 
   /** Puts a request of a source into both windows. `cost` and `sustainedCost` are what it counts in each. */
@@ -126,16 +126,14 @@ export class SourceWindows {
   /** The serial number of the source's bucket for these ten seconds. */
   #openBucket(slot: number, at: EpochMs): number {
     const { words, doubles } = this.table.rows;
-    const start = Math.floor(at / BUCKET_MS) * BUCKET_MS;
-    const known = doubles[slot * DOUBLES + Double.openBucket]!;
-    if (this.#sustained.isOpen(known, slot, start)) return known;
+    const row = slot * DOUBLES;
+    const known = doubles[row + Double.openBucket]!;
+    if (at < doubles[row + Double.openUntil]! && this.#sustained.has(known)) return known;
     if (this.#sustained.isFull) this.#shiftBucket();
+    const start = Math.floor(at / BUCKET_MS) * BUCKET_MS;
     words[slot * WORDS + Word.buckets]!++;
-    return (doubles[slot * DOUBLES + Double.openBucket] = this.#sustained.open(
-      slot,
-      this.table.rows.visit(slot),
-      start,
-    ));
+    doubles[row + Double.openUntil] = start + BUCKET_MS;
+    return (doubles[row + Double.openBucket] = this.#sustained.open(slot, this.table.rows.visit(slot), start));
   }
 
   #shiftBucket(): void {

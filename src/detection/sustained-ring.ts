@@ -49,10 +49,9 @@ export class SustainedRing {
     return this.length === 0 ? Number.POSITIVE_INFINITY : this.#startOf(this.#first);
   }
 
-  /** Is the bucket with this serial number still here and begun at `start`? */
-  isOpen(serial: number, slot: number, start: EpochMs): boolean {
-    if (serial < this.#first || serial >= this.#next) return false;
-    return this.#words[this.#placeOf(serial) * WORDS + Word.slot] === slot && this.#startOf(serial) === start;
+  /** Is the bucket with this serial number still here? */
+  has(serial: number): boolean {
+    return serial >= this.#first && serial < this.#next;
   }
 
   /** Opens a bucket and returns its serial number. */
@@ -60,7 +59,7 @@ export class SustainedRing {
     if (this.length === this.#size) this.#grow();
     const serial = this.#next++;
     const i = this.#placeOf(serial);
-    this.#words.fill(0, i * WORDS, (i + 1) * WORDS);
+    for (let at = i * DOUBLES; at < (i + 1) * DOUBLES; at++) this.#doubles[at] = 0;
     this.#doubles[i * DOUBLES + Double.start] = start;
     this.#words[i * WORDS + Word.slot] = slot;
     this.#words[i * WORDS + Word.visit] = visit;

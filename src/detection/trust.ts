@@ -26,9 +26,9 @@ export class Trust {
     return this.#spans.size;
   }
 
-  /** Until when the source is trusted; 0 when it is not. */
-  until(source: Source): EpochMs {
-    return this.#spans.get(source)?.until ?? 0;
+  /** Until when the source is trusted; 0 when it is not. `address`: v4Of(source), where the caller has it. */
+  until(source: Source, address?: number): EpochMs {
+    return this.#spans.get(source, address)?.until ?? 0;
   }
 
   /** Since when the source has been trusted without a break; 0 when it is not, or nobody knows. */
@@ -37,12 +37,12 @@ export class Trust {
   }
 
   /** The source proved an account at `at`; returns until when it is trusted now. */
-  prove(source: Source, at: EpochMs): EpochMs {
+  prove(source: Source, at: EpochMs, address?: number): EpochMs {
     if (this.durationMs === 0) return 0;
     const until = at + this.durationMs;
-    const before = this.#spans.get(source);
+    const before = this.#spans.get(source, address);
     const since = before !== undefined && before.until > at ? before.since : at;
-    const gone = this.#spans.set(source, { since, until });
+    const gone = this.#spans.set(source, { since, until }, address);
     if (gone !== undefined) this.#changed?.add(gone);
     this.#changed?.add(source);
     return until;

@@ -25,11 +25,11 @@ export function isV6(address: string): boolean {
 }
 
 /** What stands for an address that is no IPv4 address where its 32 bits are asked for. */
-export const NO_V4 = -1;
+export const NO_V4 = 0;
 
-/** The 32 bits of an IPv4 address as a number from 0 to 2³² − 1; NO_V4 for anything else. */
+/** The 32 bits of an IPv4 address, signed; NO_V4 for anything else, and for 0.0.0.0. */
 export function v4Of(address: string): number {
-  return parseV4(address) ?? NO_V4;
+  return (parseV4(address) ?? NO_V4) | 0;
 }
 
 /** The address as an unsigned 32-bit number, or null when it is not canonical dotted decimal. */

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { SEED } from "../../test/records.ts";
-import { parseSource, type Source } from "../net/cidr.ts";
-import { formatV4 } from "../net/ip.ts";
+import { SEED } from "../test/records.ts";
+import { parseSource, type Source } from "./net/cidr.ts";
+import { formatV4 } from "./net/ip.ts";
 import { SourceIndex } from "./source-index.ts";
 
 const v4 = (address: number) => formatV4(address) as string as Source;

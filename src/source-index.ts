@@ -1,5 +1,5 @@
-import type { Source } from "../net/cidr.ts";
-import { NO_V4, v4Of } from "../net/ip.ts";
+import type { Source } from "./net/cidr.ts";
+import { NO_V4, v4Of } from "./net/ip.ts";
 
 /** Stands for "no source" beside a slot. */
 const EMPTY = -1;
@@ -18,30 +18,28 @@ export class SourceIndex {
     return this.#used + this.#others.size;
   }
 
-  /** The slot of a source, or undefined. `address`: its 32 bits, where the caller has them. */
+  /** The slot of a source, or undefined. `address`: v4Of(source), where the caller has it. */
   get(source: Source, address = v4Of(source)): number | undefined {
     if (address === NO_V4) return this.#others.get(source);
-    const slot = this.#places[this.#placeOf(address | 0) + 1]!;
+    const slot = this.#places[this.#placeOf(address) + 1]!;
     return slot === EMPTY ? undefined : slot;
   }
 
   /** Gives a source that has none a slot. */
-  add(source: Source, slot: number): void {
-    const address = v4Of(source);
+  add(source: Source, slot: number, address = v4Of(source)): void {
     if (address === NO_V4) {
       this.#others.set(source, slot);
       return;
     }
     // At most half full: a search ends after a place or two.
     if (this.#used * 4 >= this.#places.length) this.#grow();
-    this.#put(address | 0, slot);
+    this.#put(address, slot);
     this.#used++;
   }
 
-  delete(source: Source): void {
-    const address = v4Of(source);
+  delete(source: Source, address = v4Of(source)): void {
     if (address === NO_V4) this.#others.delete(source);
-    else this.#empty(this.#placeOf(address | 0));
+    else this.#empty(this.#placeOf(address));
   }
 
   /** Where the address is, or the empty place where it belongs. */
