@@ -17,7 +17,7 @@ import {
   USER_AGENT,
 } from "./fields.ts";
 import { StringTable } from "./intern.ts";
-import { type Layout, learnLayout, numberEnd, SKIPPED, stringEnd } from "./layout.ts";
+import { type Layout, learnLayout, numberEnd, SKIPPED, type Slot, stringEnd } from "./layout.ts";
 import type { AccessRecord, EpochMs } from "./record.ts";
 import { TimeReader } from "./time.ts";
 import { createRecord, type IpTable, isFiner, splitRequest } from "./values.ts";
@@ -73,6 +73,14 @@ export class FastReader {
       const slot = slots[i]!;
       const from = slot.literal.skip(buffer, view, p, end);
       if (from < 0) return null;
+      const known = slot.familiar?.find(view, from, end);
+      if (known != null) {
+        p = slot.familiar!.end;
+        if (slot.field === METHOD) method = known;
+        else if (slot.field === HOST) host = known;
+        else userAgent = known;
+        continue;
+      }
       p = slot.isString ? stringEnd(buffer, view, from, end) : numberEnd(buffer, from, end);
       if (p < 0) return null;
       if (slot.field === SKIPPED) continue;
@@ -97,7 +105,7 @@ export class FastReader {
         }
         case METHOD:
           if (!slot.isString) return null;
-          method = this.#strings.get(buffer, view, from, p);
+          method = this.#text(slot, buffer, view, from, p);
           break;
         case PATH:
           if (!slot.isString) return null;
@@ -119,11 +127,11 @@ export class FastReader {
           break;
         case USER_AGENT:
           if (!slot.isString) return null;
-          userAgent = this.#strings.get(buffer, view, from, p);
+          userAgent = this.#text(slot, buffer, view, from, p);
           break;
         case HOST:
           if (!slot.isString) return null;
-          host = this.#strings.get(buffer, view, from, p);
+          host = this.#text(slot, buffer, view, from, p);
           break;
         case REQUEST_TIME:
           requestSeconds = decimal(buffer, from, p);
@@ -141,6 +149,13 @@ export class FastReader {
     if (source === null || at === null || status === 0) return null;
     this.next = p + 1;
     return createRecord(at, source, method, path, status, bytes, userAgent, host, requestSeconds, peer);
+  }
+
+  /** A string where many lines have the same: it is a familiar one from now on. */
+  #text(slot: Slot, buffer: Buffer, view: DataView, start: number, end: number): string {
+    const text = this.#strings.get(buffer, view, start, end);
+    slot.familiar?.keep(text, view, start);
+    return text;
   }
 
   /** The source in bytes `start` to `end`, or null; its 32 bits are in `address` then. */

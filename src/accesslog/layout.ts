@@ -2,7 +2,8 @@
  * The layout of a log. nginx writes every line from one template, so what lies between the values never changes: it is
  * learned from one good line, as the literal bytes before each value and the field that value belongs to.
  */
-import { FIELD_NAMES, type FieldChoice, type FieldTable, TIME } from "./fields.ts";
+import { FamiliarStrings } from "./familiar.ts";
+import { FIELD_NAMES, type FieldChoice, type FieldTable, HOST, METHOD, TIME, USER_AGENT } from "./fields.ts";
 
 const QUOTE = 34;
 const BACKSLASH = 92;
@@ -12,6 +13,13 @@ const ZERO = 48;
 
 /** The field number of a value nobody reads. */
 export const SKIPPED = -1;
+
+/** Fields whose strings repeat, and how many of the first bytes tell most of them apart. */
+const FAMILIAR: ReadonlyMap<number, number> = new Map([
+  [METHOD, 4],
+  [HOST, 8],
+  [USER_AGENT, 52],
+]);
 
 /** One value of the line. */
 export interface Slot {
@@ -23,6 +31,8 @@ export interface Slot {
   /** False when another key of the line could serve the same field. */
   readonly isOnly: boolean;
   readonly rank: number;
+  /** The strings that stand here on many lines; null where they differ from line to line. */
+  readonly familiar: FamiliarStrings | null;
 }
 
 /** A line as fixed bytes with values between them. */
@@ -159,9 +169,11 @@ function assign(values: readonly Value[], tail: Literal, table: FieldTable): Lay
   const slots = values.map(({ literal, isString }, i): Slot => {
     const choice = choices[i]![0];
     if (choice === undefined || !isRead(choice, all))
-      return { literal, isString, field: SKIPPED, isOnly: true, rank: 0 };
+      return { literal, isString, field: SKIPPED, isOnly: true, rank: 0, familiar: null };
     const isOnly = all.filter((other) => other.field === choice.field).length === 1;
-    return { literal, isString, field: choice.field, isOnly, rank: choice.rank };
+    const reach = isString ? FAMILIAR.get(choice.field) : undefined;
+    const familiar = reach === undefined ? null : new FamiliarStrings(reach);
+    return { literal, isString, field: choice.field, isOnly, rank: choice.rank, familiar };
   });
   return { slots, tail };
 }
