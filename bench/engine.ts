@@ -1,18 +1,25 @@
 /**
  * The whole path of a replay (read, parse, windows, verdicts) over a log, both profiles.
  *
- *   bun bench/engine.ts FILE [--profile adaptive|contract]
+ *   bun bench/engine.ts FILE [--profile adaptive|contract] [--max-sources N]
  */
+import { parseArgs } from "node:util";
 import { readArchive } from "../src/accesslog/archive.ts";
 import { createParser } from "../src/accesslog/parse.ts";
 import { configSchema } from "../src/config/schema.ts";
 import { Engine } from "../src/engine.ts";
 import { Pump } from "../src/pump.ts";
 
-const [file, flag, named] = process.argv.slice(2);
-if (file === undefined) throw new Error("usage: bun bench/engine.ts FILE [--profile adaptive|contract]");
-for (const profile of flag === "--profile" ? [named ?? "adaptive"] : ["adaptive", "contract"]) {
-  const config = configSchema.parse({ detection: { profile } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { profile: { type: "string" }, "max-sources": { type: "string" } },
+});
+const [file] = positionals;
+if (file === undefined)
+  throw new Error("usage: bun bench/engine.ts FILE [--profile adaptive|contract] [--max-sources N]");
+const limit = values["max-sources"] === undefined ? {} : { max_sources: Number(values["max-sources"]) };
+for (const profile of values.profile === undefined ? ["adaptive", "contract"] : [values.profile]) {
+  const config = configSchema.parse({ detection: { profile, ...limit } });
   const engine = new Engine(config);
   let decisions = 0;
   const pump = new Pump(engine, createParser({ fields: {} }), () => decisions++);

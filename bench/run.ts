@@ -38,6 +38,8 @@ try {
     console.log(`\nread, parse, judge: ${name}`);
     bun("engine.ts", file);
   }
+  console.log("\nread, parse, judge: the same sources, all of them kept");
+  bun("engine.ts", logs[2]!.file, "--profile", "adaptive", "--max-sources", "2000000");
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }
