@@ -116,7 +116,8 @@ export class Appraiser {
   #answer(record: AccessRecord, kind: RequestClass, target: Target, slot: number): void {
     if (record.status >= 300 && record.status !== 304) return;
     if (kind === "proof" || kind === "dav") this.#refusals.excuse(slot, this.tuning.excusedBySuccess);
-    else if (this.table.rows.words[slot * WORDS + Word.refused] === hashOf(target)) this.#refusals.excuse(slot, 1);
+    else if (this.table.rows.words[slot * WORDS + Word.refused] === (hashOf(target) | 0))
+      this.#refusals.excuse(slot, 1);
   }
 
   #price(record: AccessRecord, kind: RequestClass, slot: number, at: EpochMs, trusted: boolean): void {
@@ -265,7 +266,7 @@ function exact(cost: number): number {
 
 /** A target as a number: enough to tell whether a 401 and a success are about the same. */
 function hashOf({ path }: Target): number {
-  return hashText(path, path.length, 0) | 0;
+  return hashText(path, path.length, 0);
 }
 
 /** The directory that a target lies in; null for one at the root. */
