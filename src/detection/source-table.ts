@@ -95,10 +95,11 @@ export class SourceTable {
   seedOf(slot: number): number {
     const { words } = this.rows;
     const at = slot * WORDS + Word.seed;
-    const known = words[at]!;
-    if (known !== 0) return known;
-    const source = this.sourceOf(slot);
-    return (words[at] = hashText(source, source.length, 0));
+    if (words[at] === 0) {
+      const source = this.sourceOf(slot);
+      words[at] = hashText(source, source.length, 0);
+    }
+    return words[at]! >>> 0;
   }
 
   add(slot: number, cost: number, marks: number): void {
