@@ -16,10 +16,10 @@ export interface NetworkCount {
 /** The /24s and /48s of the window's requests, most first. Looks at every source: for an alert, not for a request. */
 export function topNetworks(table: SourceTable, limit: number): NetworkCount[] {
   const counts = new TopCounts<string>(COUNTED);
-  table.forEach((slot, source) => {
+  for (const slot of table.inOrder()) {
     const requests = table.rows.requests(slot);
-    if (requests > 0) counts.add(networkOf(source), requests);
-  });
+    if (requests > 0) counts.add(networkOf(table.sourceOf(slot)), requests);
+  }
   return counts.top(limit).map(({ key, count }) => ({ network: parseSource(key)!, count }));
 }
 

@@ -140,6 +140,7 @@ describe("SourceTable", () => {
     expect(last).toBe(first);
     expect(table.top(3, () => 1)).toEqual([1, 2, last]);
     expect(table.top(2, () => 1)).toEqual([1, 2]);
+    expect(table.inOrder()).toEqual([1, 2, last]);
   });
 
   // best[count - 1] is read before anything is in it.

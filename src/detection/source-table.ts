@@ -151,9 +151,16 @@ export class SourceTable {
     return (this.#sketches[slot] ??= new PathSketch());
   }
 
-  /** Visits every live source. */
+  /** Shows every live source, in no order. */
   forEach(visit: (slot: number, source: Source) => void): void {
     for (let slot = 0; slot < this.#top; slot++) if (this.isLive(slot)) visit(slot, this.sourceOf(slot));
+  }
+
+  /** The live sources, the one that came first first: takes sorting, so for an alert and not for a request. */
+  inOrder(): number[] {
+    const slots: number[] = [];
+    this.forEach((slot) => slots.push(slot));
+    return slots.sort((a, b) => this.rows.visit(a) - this.rows.visit(b));
   }
 
   /** The live sources with the highest `score`, best first, of equals the one that came first; in O(sources). */
