@@ -159,7 +159,7 @@ export class SourceTable {
   /** The live sources, the one that came first first: takes sorting, so for an alert and not for a request. */
   inOrder(): number[] {
     const slots: number[] = [];
-    this.forEach((slot) => slots.push(slot));
+    for (let slot = 0; slot < this.#top; slot++) if (this.isLive(slot)) slots.push(slot);
     return slots.sort((a, b) => this.rows.visit(a) - this.rows.visit(b));
   }
 
