@@ -119,6 +119,15 @@ export interface Ban {
 /** Why a ban ended. allowlisted: its source may no longer be banned. */
 export type UnbanWhy = "expired" | "manual" | "allowlisted";
 
+/** A person's word that nobody in this range is banned, besides the configuration's. `by` and `note` are shown, never executed. */
+export interface Permit {
+  readonly source: Source;
+  readonly since: EpochMs;
+  readonly until: EpochMs | "permanent";
+  readonly by: string;
+  readonly note?: string | undefined;
+}
+
 /** Something people should know of, besides bans. */
 export type Alert =
   /** The whole site is outside its normal. Nobody is blocked for it. */
@@ -176,6 +185,14 @@ export type Decision =
       readonly by: string;
       /** Bans that are in force from now on, or no longer in the firewall. */
       readonly bans: number;
+    }
+  /** A permit was given, taken back by a person, or is over. `by`: who took it back. */
+  | {
+      readonly kind: "permit";
+      readonly at: EpochMs;
+      readonly change: "given" | "taken-back" | "expired";
+      readonly permit: Permit;
+      readonly by?: string | undefined;
     };
 
 /** What came of a decision. Audit, notifier and dashboard report outcomes, not intentions. */

@@ -67,6 +67,7 @@ export class Effects {
         break;
       case "baseline":
       case "mode":
+      case "permit":
         this.#tell({ decision, result: "done", at: this.parts.clock.now() });
         break;
       default:

@@ -107,6 +107,42 @@ describe("warm-up", () => {
   });
 });
 
+describe("a permit", () => {
+  const permit = (until: number | "permanent") => ({
+    source: source("203.0.113.0/24"),
+    since: START,
+    until,
+    by: "ada",
+  });
+  const kinds = (site: Site) => site.decisions.filter(({ kind }) => kind !== "baseline").map(({ kind }) => kind);
+
+  test("ends the bans in its range and keeps others from it, until its time is over", () => {
+    const site = flood(new Site(ARMED));
+    const until = site.at + 2 * MINUTE;
+    expect(site.engine.allow({ ...permit(until), since: site.at }, site.emit)).toBe(true);
+    expect(site.engine.bans()).toEqual([]);
+    flood(site);
+    expect(kinds(site)).toEqual(["ban", "permit", "unban"]);
+    expect(site.unbans[0]).toMatchObject({ why: "allowlisted" });
+    site.wait(3 * MINUTE, true);
+    expect(site.decisions.findLast(({ kind }) => kind === "permit")).toMatchObject({ at: until, change: "expired" });
+    flood(site);
+    expect(kinds(site)).toEqual(["ban", "permit", "unban", "permit", "ban"]);
+  });
+
+  test("can be taken back, and outlives a restart", () => {
+    const site = new Site(ARMED);
+    site.engine.allow(permit("permanent"), site.emit);
+    const next = new Site(ARMED);
+    next.engine.restore([], [], site.engine.permits());
+    expect(flood(next).bans).toEqual([]);
+    expect(next.engine.explain(source(A)).allowed).toBe("203.0.113.0/24 was allowed by ada");
+    expect(next.engine.disallow(source(A), START, "bob", next.emit)).toBeNull();
+    expect(next.engine.disallow(source("203.0.113.0/24"), next.at, "bob", next.emit)).toMatchObject({ by: "ada" });
+    expect(flood(next).bans.length).toBe(1);
+  });
+});
+
 describe("a surge of failures", () => {
   /** Each of the sources posts a wrong password twice an hour, for two and a half hours. */
   const guessing = (count: number) => {

@@ -5,7 +5,16 @@ import type { BanDuration } from "./bans/backoff.ts";
 import { Breaker, type SavedBreaker } from "./bans/breaker.ts";
 import { Ledger, type Offence } from "./bans/ledger.ts";
 import type { Config } from "./config/schema.ts";
-import type { Ban, BaselineSnapshot, Decision, GlobalVerdict, Manual, Outcome, SourceVerdict } from "./decision.ts";
+import type {
+  Ban,
+  BaselineSnapshot,
+  Decision,
+  GlobalVerdict,
+  Manual,
+  Outcome,
+  Permit,
+  SourceVerdict,
+} from "./decision.ts";
 import { Detector, type DetectorEvents, type SavedDetector, type SourceReading } from "./detection/detector.ts";
 import type { Tuning } from "./detection/tuning.ts";
 import { compare, triggerRate } from "./detection/verdict.ts";
@@ -155,6 +164,33 @@ export class Engine {
     return ban;
   }
 
+  /** Nobody in this range is banned from now on, and bans there end; false when there are too many permits. */
+  allow(permit: Permit, emit: Emit): boolean {
+    if (!this.#allowlist.permit(permit)) return false;
+    emit({ kind: "permit", at: permit.since, change: "given", permit });
+    this.#allowlistChanged(emit);
+    return true;
+  }
+
+  /** Takes a permit back; null when there is none for exactly this range. */
+  disallow(source: Source, now: EpochMs, by: string, emit: Emit): Permit | null {
+    const permit = this.#allowlist.forbid(source);
+    if (permit === undefined) return null;
+    emit({ kind: "permit", at: now, change: "taken-back", permit, by });
+    this.#allowlistChanged(emit);
+    return permit;
+  }
+
+  /** What people have permitted, in the order in which they did. */
+  permits(): Permit[] {
+    return this.#allowlist.permits;
+  }
+
+  /** Ranges that are never banned by the configuration, or because the host must not lose them. */
+  fixedAllowlist(): readonly Allowed[] {
+    return this.#allowlist.fixed;
+  }
+
   /** Takes in what really came of a decision. */
   settle(outcome: Outcome): void {
     this.#ledger.settle(outcome);
@@ -173,19 +209,18 @@ export class Engine {
     this.#breaker.configure(settings.bans.circuit_breaker.bans_per_minute);
     this.#crowdBreaker.configure(settings.bans.circuit_breaker.participants_per_minute);
     this.#allowlist.configure(settings.allowlist);
-    this.#prefixes.clear();
-    this.#liftAllowed(emit);
+    this.#allowlistChanged(emit);
   }
 
   /** Replaces the addresses the host itself must not lose. */
   protect(ranges: readonly Allowed[], emit: Emit): void {
     this.#allowlist.protect(ranges);
-    this.#prefixes.clear();
-    this.#liftAllowed(emit);
+    this.#allowlistChanged(emit);
   }
 
   /** Puts back what an earlier run knew, or what the firewall still holds; nothing is told. */
-  restore(bans: readonly BanStatus[], offences: readonly Offence[]): void {
+  restore(bans: readonly BanStatus[], offences: readonly Offence[], permits: readonly Permit[] = []): void {
+    for (const permit of permits) this.#allowlist.permit(permit);
     this.#ledger.restore(bans, offences);
     this.#restoreBreakers(null, Number.NEGATIVE_INFINITY);
   }
@@ -355,6 +390,9 @@ export class Engine {
       this.#counters.unbans++;
       this.#emit({ kind: "unban", at: ban.until as EpochMs, ban, why: "expired" });
     }
+    const over = this.#allowlist.expire(now);
+    for (const permit of over) this.#emit({ kind: "permit", at: permit.until as EpochMs, change: "expired", permit });
+    if (over.length > 0) this.#allowlistChanged(this.#emit);
   }
 
   /** A verdict on a source becomes a ban unless something speaks against it. */
@@ -443,7 +481,8 @@ export class Engine {
     this.#emit({ kind: "baseline", at: this.now, site, sources });
   }
 
-  #liftAllowed(emit: Emit): void {
+  #allowlistChanged(emit: Emit): void {
+    this.#prefixes.clear();
     this.#exempt.clear();
     for (const { ban } of this.#ledger.list()) {
       if (this.#allowlist.match(ban.source) === null) continue;

@@ -45,6 +45,7 @@ export function replayEvent(decision: Decision): ReplayEvent | null {
     }
     case "baseline":
     case "mode":
+    case "permit":
       return null;
     default:
       return decision satisfies never;

@@ -1,6 +1,15 @@
 /** How numbers and causes read in words: one wording for audit, Slack, dashboard and command line. [pure] */
 import { formatDuration } from "./config/duration.ts";
-import type { Alert, Ban, BaselineSnapshot, Decision, Evidence, GlobalVerdict, SourceVerdict } from "./decision.ts";
+import type {
+  Alert,
+  Ban,
+  BaselineSnapshot,
+  Decision,
+  Evidence,
+  GlobalVerdict,
+  Permit,
+  SourceVerdict,
+} from "./decision.ts";
 
 /** "2026-04-25T12:00:00Z": UTC, whole seconds, the fraction dropped. */
 export function timeText(at: number): string {
@@ -106,9 +115,16 @@ export function modeText({ mode, by, bans }: Extract<Decision, { kind: "mode" }>
   return `by ${by}, ${bans} ${bans === 1 ? "ban" : "bans"} ${mode === "enforce" ? "in force" : "out of the firewall"}`;
 }
 
-/** How long a ban lasts as a whole, in milliseconds. */
-export function banLengthMs(ban: Ban): number | "permanent" {
-  return ban.until === "permanent" ? "permanent" : ban.until - ban.since;
+/** Who gave a permit and why, or how it ended: "by alice: office", "by bob", "expired". */
+export function permitText({ change, permit, by }: Extract<Decision, { kind: "permit" }>): string {
+  if (change === "expired") return `allowed by ${permit.by} until now`;
+  if (change === "taken-back") return `taken back by ${by}`;
+  return permit.note ? `by ${permit.by}: ${permit.note}` : `by ${permit.by}`;
+}
+
+/** How long a ban or a permit lasts as a whole, in milliseconds. */
+export function banLengthMs({ since, until }: Pick<Ban | Permit, "since" | "until">): number | "permanent" {
+  return until === "permanent" ? "permanent" : until - since;
 }
 
 /** "10m", "2h", "permanent"; a length of a second or more is rounded to seconds. */
@@ -117,8 +133,8 @@ export function lengthText(length: number | "permanent"): string {
   return formatDuration(length < 1000 ? length : Math.round(length / 1000) * 1000);
 }
 
-/** "10m", "2h", "permanent": the whole length of the ban. */
-export function banLengthText(ban: Ban): string {
+/** "10m", "2h", "permanent": the whole length of a ban or a permit. */
+export function banLengthText(ban: Pick<Ban | Permit, "since" | "until">): string {
   return lengthText(banLengthMs(ban));
 }
 

@@ -8,6 +8,7 @@ import type {
   Evidence,
   GlobalVerdict,
   Outcome,
+  Permit,
   SourceVerdict,
 } from "../src/decision.ts";
 import { parseSource, type Source } from "../src/net/cidr.ts";
@@ -112,6 +113,20 @@ export const modeDecision = (mode: "enforce" | "watch-only", by = "alice", bans 
   by,
   bans,
 });
+
+export const permit = (over: Partial<Permit> = {}): Permit => ({
+  source: source("198.51.100.0/24"),
+  since: AT,
+  until: AT + 120 * MINUTE,
+  by: "alice",
+  ...over,
+});
+
+export const permitDecision = (
+  change: "given" | "taken-back" | "expired",
+  over: Partial<Permit> = {},
+  by?: string,
+): Decision => ({ kind: "permit", at: AT, change, permit: permit(over), by });
 
 export const outcome = (decision: Decision, over: Partial<Outcome> = {}): Outcome => ({
   decision,
@@ -260,6 +275,19 @@ const anyDecision: fc.Arbitrary<Decision> = fc.oneof(
     mode: fc.constantFrom("enforce" as const, "watch-only" as const),
     by: hostileText,
     bans: fc.nat(),
+  }),
+  fc.record({
+    kind: fc.constant("permit" as const),
+    at: anyAt,
+    change: fc.constantFrom("given" as const, "taken-back" as const, "expired" as const),
+    permit: fc.record({
+      source: fc.constant(source("198.51.100.0/24")),
+      since: anyAt,
+      until: fc.constant("permanent" as const),
+      by: hostileText,
+      note: hostileText,
+    }),
+    by: hostileText,
   }),
 );
 

@@ -1,10 +1,10 @@
 /** What the audit log says about an outcome, before it becomes a line of text or of JSON. [pure] */
 import type { EpochMs } from "../accesslog/record.ts";
 import type { Alert, BaselineSnapshot, Decision, Evidence, Outcome } from "../decision.ts";
-import { alertText, banLengthMs, baselineSourceText, causeText, modeText, unbanText } from "../wording.ts";
+import { alertText, banLengthMs, baselineSourceText, causeText, modeText, permitText, unbanText } from "../wording.ts";
 
 /** What an audit line says was done. */
-export type AuditAction = "BAN" | "UNBAN" | "BASELINE" | "ALERT" | "ARM" | "DISARM";
+export type AuditAction = "BAN" | "UNBAN" | "BASELINE" | "ALERT" | "ARM" | "DISARM" | "ALLOW" | "DISALLOW";
 
 /** One audited event. Texts are raw: whoever prints them escapes them. */
 export interface AuditEvent {
@@ -89,6 +89,16 @@ function factsOf(decision: Decision): Facts {
         duration: null,
         banCount: null,
         evidence: { mode: decision.mode, by: decision.by, bans: decision.bans },
+      };
+    case "permit":
+      return {
+        action: decision.change === "given" ? "ALLOW" : "DISALLOW",
+        ip: decision.permit.source,
+        condition: permitText(decision),
+        ...measured(null),
+        duration: banLengthMs(decision.permit),
+        banCount: null,
+        evidence: { change: decision.change, permit: decision.permit, by: decision.by ?? null },
       };
     default:
       return decision satisfies never;

@@ -11,6 +11,7 @@ import {
   hostileText,
   modeDecision,
   outcome,
+  permitDecision,
   SEED,
   source,
   sourceVerdict,
@@ -32,6 +33,21 @@ const lines: [name: string, Outcome, line: string][] = [
     "armed by a person",
     outcome(modeDecision("enforce")),
     "[2026-04-25T12:00:00Z] ARM - | by alice, 3 bans in force | - | - | -",
+  ],
+  [
+    "allowed by a person, with a note",
+    outcome(permitDecision("given", { note: "load | test" })),
+    "[2026-04-25T12:00:00Z] ALLOW 198.51.100.0/24 | by alice: load \\x7c test | - | - | 2h",
+  ],
+  [
+    "taken back",
+    outcome(permitDecision("taken-back", { until: "permanent" }, "bob")),
+    "[2026-04-25T12:00:00Z] DISALLOW 198.51.100.0/24 | taken back by bob | - | - | permanent",
+  ],
+  [
+    "over",
+    outcome(permitDecision("expired")),
+    "[2026-04-25T12:00:00Z] DISALLOW 198.51.100.0/24 | allowed by alice until now | - | - | 2h",
   ],
   [
     "disarmed by one whose name deceives",

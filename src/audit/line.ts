@@ -24,7 +24,7 @@ export interface AuditFields {
   readonly duration: string;
 }
 
-const ACTIONS: readonly AuditAction[] = ["BAN", "UNBAN", "BASELINE", "ALERT", "ARM", "DISARM"];
+const ACTIONS: readonly AuditAction[] = ["BAN", "UNBAN", "BASELINE", "ALERT", "ARM", "DISARM", "ALLOW", "DISALLOW"];
 const NONE = "-";
 
 /** The line an outcome leaves, without its newline. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { source } from "../../test/outcomes.ts";
 import { parseRange } from "../net/cidr.ts";
-import { type Allowed, Allowlist } from "./allowlist.ts";
+import { type Allowed, Allowlist, MOST_PERMITS } from "./allowlist.ts";
 
 const allowed = (text: string, why: string): Allowed => ({ range: parseRange(text)!, why });
 
@@ -64,4 +64,45 @@ test("configure and protect each replace their own half", () => {
   allowlist.protect([]);
   expect(allowlist.match(source("127.0.0.1"))).toBeNull();
   expect(allowlist.match(source("203.0.113.1"))?.why).toBe("allowlist 203.0.113.1");
+});
+
+describe("permits", () => {
+  const permit = (text: string, until: number | "permanent" = "permanent") => ({
+    source: source(text),
+    since: 0,
+    until,
+    by: "ada",
+  });
+
+  test("count as long as they stand, besides the others", () => {
+    const allowlist = list();
+    const size = allowlist.size;
+    allowlist.permit(permit("203.0.113.0/24"));
+    expect(allowlist.match(source("203.0.113.9"))?.why).toBe("203.0.113.0/24 was allowed by ada");
+    expect(allowlist.size).toBe(size + 1);
+    expect(allowlist.fixed.length).toBe(size);
+    expect(allowlist.forbid(source("203.0.113.9"))).toBeUndefined();
+    expect(allowlist.forbid(source("203.0.113.0/24"))?.by).toBe("ada");
+    expect(allowlist.match(source("203.0.113.9"))).toBeNull();
+  });
+
+  test("of one range replace one another, and end with their time", () => {
+    const allowlist = list();
+    allowlist.permit(permit("203.0.113.0/24", 1000));
+    allowlist.permit(permit("203.0.113.0/24", 2000));
+    allowlist.permit(permit("203.0.114.0/24"));
+    expect(allowlist.expire(1999)).toEqual([]);
+    expect(allowlist.expire(2000).map(({ source }) => source as string)).toEqual(["203.0.113.0/24"]);
+    expect(allowlist.permits.map(({ source }) => source as string)).toEqual(["203.0.114.0/24"]);
+  });
+
+  test("split a /64 that holds one, and have a bound", () => {
+    const allowlist = new Allowlist([]);
+    for (let i = 0; i < MOST_PERMITS; i++) expect(allowlist.permit(permit(`10.0.${i >> 8}.${i & 255}`))).toBe(true);
+    expect(allowlist.permit(permit("2001:db8:1:1::9"))).toBe(false);
+    expect(allowlist.permit(permit("10.0.0.0", 5))).toBe(true);
+    allowlist.forbid(source("10.0.0.1"));
+    expect(allowlist.permit(permit("2001:db8:1:1::9"))).toBe(true);
+    expect(allowlist.splits(parseRange("2001:db8:1:1::/64")!)).toBe(true);
+  });
 });

@@ -241,6 +241,35 @@ describe("explain", () => {
     }));
 });
 
+describe("allow, disallow and allowlist", () => {
+  test("say until when, who, and what else is never banned", async () => {
+    const allowed = await run("allow 198.51.100.0/24 --for 8h --note load_test");
+    expect(allowed).toMatchObject({ code: 0, err: "" });
+    expect(allowed.out).toMatch(
+      /^198\.51\.100\.0\/24 is exempt from bans until 2026-04-25 20:\d\d:\d\dZ \(undo: anomaly-detector disallow 198/,
+    );
+    expect((await run("allow 2001:db8::9")).out).toStartWith("2001:db8::9 is exempt from bans (undo");
+    const list = (await run("allowlist")).out.replaceAll(/, 2026\S+ \S+Z$/gm, "");
+    expect(list.split("\n").map((line) => line.trimEnd())).toEqual([
+      "RANGE            LEFT      WHY",
+      "198.51.100.0/24  8 h       load test, by ada (command line)",
+      "2001:db8::9      for good  by ada (command line)",
+      "127.0.0.1        for good  127.0.0.1 is protected: loopback\\x1b[2J",
+    ]);
+    expect((await run("disallow 198.51.100.0/24")).out).toBe("198.51.100.0/24 may be banned again");
+    expect(JSON.parse((await run("allowlist --json")).out).permits).toHaveLength(1);
+  });
+
+  test("of what nobody allowed, and of what is no address", async () => {
+    const none = "nobody has allowed 198.51.100.7 (anomaly-detector allowlist lists who is)";
+    expect(await run("disallow 198.51.100.7")).toEqual({ code: 5, out: "", err: none });
+    expect((await run("disallow 127.0.0.1")).err).toContain("127.0.0.1 is never banned: 127.0.0.1 is protected");
+    expect(await run("allow 0.0.0.0/0")).toMatchObject({ code: 2, err: expect.stringContaining("too wide") });
+    expect(await run("allow 198.51.100.7 --for 10")).toMatchObject({ code: 2, err: expect.stringContaining("--for") });
+    expect(target.requests.filter((request) => "until" in request)).toEqual([]);
+  });
+});
+
 describe("arm and disarm", () => {
   test("say what they did to the bans, and that it is so already", async () => {
     await run("ban 203.0.113.9");

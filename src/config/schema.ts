@@ -467,7 +467,7 @@ export const configSchema = z.strictObject({
         // Longer names do not fit the kernel's address of a unix socket (unix(7): 108 bytes with the final NUL).
         .max(107)
         .default("/run/anomaly-detector/control.sock")
-        .describe("Unix socket that status, bans, ban and unban speak to."),
+        .describe("Unix socket that status, bans, ban, unban, allow and the others speak to."),
     },
     "The command line's way in.",
   ),

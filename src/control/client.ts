@@ -1,7 +1,18 @@
 /** The command line's end of the control socket. */
 import type { FullExplanation } from "../explanation.ts";
 import type { SystemStatus } from "../status.ts";
-import type { BanList, BanReply, ErrorReply, ModeReply, ModeRequest, ReconcileReply, UnbanReply } from "./protocol.ts";
+import type {
+  AllowlistReply,
+  AllowReply,
+  BanList,
+  BanReply,
+  DisallowReply,
+  ErrorReply,
+  ModeReply,
+  ModeRequest,
+  ReconcileReply,
+  UnbanReply,
+} from "./protocol.ts";
 import { PATHS } from "./protocol.ts";
 
 /** An answer of the daemon, or why there is none. */
@@ -32,6 +43,15 @@ export interface ControlClient {
     readonly by: string;
     readonly forget: boolean;
   }): Promise<ControlResult<UnbanReply>>;
+  /** `duration` as for a ban; undefined: for good. */
+  allow(request: {
+    readonly source: string;
+    readonly duration?: string | undefined;
+    readonly by: string;
+    readonly note?: string | undefined;
+  }): Promise<ControlResult<AllowReply>>;
+  disallow(request: { readonly source: string; readonly by: string }): Promise<ControlResult<DisallowReply>>;
+  allowlist(): Promise<ControlResult<AllowlistReply>>;
   setMode(request: ModeRequest): Promise<ControlResult<ModeReply>>;
   explain(source: string): Promise<ControlResult<FullExplanation>>;
   reconcile(): Promise<ControlResult<ReconcileReply>>;
@@ -45,6 +65,9 @@ export function createControlClient(socketPath: string, timeoutMs = 15_000): Con
     bans: () => send(PATHS.bans),
     ban: ({ duration, ...request }) => send(PATHS.ban, { ...request, for: duration }),
     unban: (request) => send(PATHS.unban, request),
+    allow: ({ duration, ...request }) => send(PATHS.allow, { ...request, for: duration }),
+    disallow: (request) => send(PATHS.disallow, request),
+    allowlist: () => send(PATHS.allowlist),
     setMode: (request) => send(PATHS.mode, request),
     reconcile: () => send(PATHS.reconcile, {}),
     explain: (source) => send(`${PATHS.explain}?source=${encodeURIComponent(source)}`),

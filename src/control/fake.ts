@@ -1,13 +1,18 @@
 /** A ControlTarget over a plain list of bans, and a SystemStatus to go with it. For tests. */
 import type { Clock } from "../clock.ts";
-import type { BaselineSnapshot } from "../decision.ts";
+import type { BaselineSnapshot, Permit } from "../decision.ts";
 import type { FullExplanation } from "../explanation.ts";
 import type { Source } from "../net/cidr.ts";
 import type { BanStatus, EngineStatus, SystemStatus } from "../status.ts";
 import type {
+  AllowlistReply,
+  AllowReply,
+  AllowRequest,
   BanReply,
   BanRequest,
   ControlTarget,
+  DisallowReply,
+  DisallowRequest,
   ModeReply,
   ModeRequest,
   ReconcileReply,
@@ -17,7 +22,8 @@ import type {
 
 /** A daemon that only remembers what it was asked. */
 export class FakeControlTarget implements ControlTarget {
-  readonly requests: (BanRequest | UnbanRequest | ModeRequest)[] = [];
+  readonly requests: (BanRequest | UnbanRequest | AllowRequest | DisallowRequest | ModeRequest)[] = [];
+  #permits: Permit[] = [];
   #mode: ModeRequest["mode"] = "enforce";
   #bans: BanStatus[] = [];
 
@@ -52,6 +58,26 @@ export class FakeControlTarget implements ControlTarget {
     };
     this.#bans.push(ban);
     return { result: "banned", ban };
+  }
+
+  allow(request: AllowRequest): AllowReply {
+    this.requests.push(request);
+    const permit: Permit = { ...request, since: this.clock.now() };
+    this.#permits.push(permit);
+    return { result: "allowed", permit, unbanned: [] };
+  }
+
+  disallow(request: DisallowRequest): DisallowReply {
+    this.requests.push(request);
+    const permit = this.#permits.find(({ source }) => source === request.source);
+    this.#permits = this.#permits.filter((one) => one !== permit);
+    if (permit !== undefined) return { result: "disallowed", permit };
+    return { result: "not-allowed", source: request.source, fixed: this.allowed[request.source] ?? null };
+  }
+
+  allowlist(): AllowlistReply {
+    const fixed = Object.entries(this.allowed).map(([range, why]) => ({ range, why }));
+    return { at: this.clock.now(), permits: this.#permits, fixed };
   }
 
   async unban(request: UnbanRequest): Promise<UnbanReply> {

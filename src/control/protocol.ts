@@ -5,6 +5,7 @@
 import type { EpochMs } from "../accesslog/record.ts";
 import type { Mode } from "../arming.ts";
 import { parseDuration } from "../config/duration.ts";
+import type { Permit } from "../decision.ts";
 import type { FullExplanation } from "../explanation.ts";
 import { parseRange, parseSource, type Source } from "../net/cidr.ts";
 import type { BanStatus, SystemStatus } from "../status.ts";
@@ -15,6 +16,9 @@ export const PATHS = {
   bans: "/v1/bans",
   ban: "/v1/ban",
   unban: "/v1/unban",
+  allow: "/v1/allow",
+  disallow: "/v1/disallow",
+  allowlist: "/v1/allowlist",
   mode: "/v1/mode",
   explain: "/v1/explain",
   reconcile: "/v1/reconcile",
@@ -33,6 +37,9 @@ export interface ControlTarget {
   bans(): readonly BanStatus[];
   ban(request: BanRequest): Promise<BanReply>;
   unban(request: UnbanRequest): Promise<UnbanReply>;
+  allow(request: AllowRequest): AllowReply;
+  disallow(request: DisallowRequest): DisallowReply;
+  allowlist(): AllowlistReply;
   setMode(request: ModeRequest): Promise<ModeReply>;
   explain(source: Source): FullExplanation;
   /** Compares the firewall with the bans and mends it, now. */
@@ -56,6 +63,20 @@ export interface UnbanRequest {
   readonly forget: boolean;
 }
 
+/** A person's wish that nobody in a range is banned. `by` and `note` are shown, never executed. */
+export interface AllowRequest {
+  readonly source: Source;
+  readonly until: EpochMs | "permanent";
+  readonly by: string;
+  readonly note?: string | undefined;
+}
+
+/** A person's wish to take that back. */
+export interface DisallowRequest {
+  readonly source: Source;
+  readonly by: string;
+}
+
 /** From now on act, or only watch. It stands until the configuration says something else than now. */
 export interface ModeRequest {
   readonly mode: Mode;
@@ -77,6 +98,28 @@ export type UnbanReply =
   | { readonly result: "unbanned"; readonly source: Source; readonly forgotten: boolean }
   | { readonly result: "not-banned"; readonly source: Source; readonly forgotten: boolean }
   | { readonly result: "failed"; readonly detail: string };
+
+/** What came of a wish to allow. */
+export type AllowReply =
+  /** `unbanned`: bans in the range, which end with it. */
+  | { readonly result: "allowed"; readonly permit: Permit; readonly unbanned: readonly Source[] }
+  /** There are too many already. `why` is a sentence. */
+  | { readonly result: "refused"; readonly why: string };
+
+/** What came of a wish to disallow. */
+export type DisallowReply =
+  | { readonly result: "disallowed"; readonly permit: Permit }
+  /** No person has allowed exactly this range. `fixed`: why it is never banned all the same, if so. */
+  | { readonly result: "not-allowed"; readonly source: Source; readonly fixed: string | null };
+
+/** Who is never banned. */
+export interface AllowlistReply {
+  readonly at: EpochMs;
+  /** By a person's word, in the order in which it was given. */
+  readonly permits: readonly Permit[];
+  /** By the configuration, or because the host must not lose them. */
+  readonly fixed: readonly { readonly range: string; readonly why: string }[];
+}
 
 /** What came of arm or disarm. */
 export type ModeReply =
@@ -124,6 +167,9 @@ export const STATUS_OF = {
   unbanned: 200,
   refused: 409,
   "not-banned": 404,
+  allowed: 200,
+  disallowed: 200,
+  "not-allowed": 404,
   changed: 200,
   unchanged: 200,
   reconciled: 200,
@@ -158,6 +204,24 @@ export function readUnbanRequest(body: unknown): ReadBody<UnbanRequest> {
   const by = readText(fields.by ?? "unknown", MAX_BY);
   if (by === null) return refuse(`"by" must be text`);
   return { ok: true, request: { source: source.request, by, forget } };
+}
+
+/** { source, for?: "2h" | "permanent", by?, note? } as sent, to an AllowRequest as understood. Without `for`: for good. */
+export function readAllowRequest(body: unknown, now: EpochMs): ReadBody<AllowRequest> {
+  const read = readBanRequest(body, now);
+  if (!read.ok) return read;
+  const { until, ...request } = read.request;
+  return { ok: true, request: { ...request, until: until === "default" ? "permanent" : until } };
+}
+
+/** { source, by? } as sent, to a DisallowRequest as understood. */
+export function readDisallowRequest(body: unknown): ReadBody<DisallowRequest> {
+  const fields = readFields(body, ["source", "by"]);
+  if (typeof fields === "string") return refuse(fields);
+  const source = readSource(fields.source);
+  if (!source.ok) return source;
+  const by = readText(fields.by ?? "unknown", MAX_BY);
+  return by === null ? refuse(`"by" must be text`) : { ok: true, request: { source: source.request, by } };
 }
 
 /** { mode: "enforce" | "watch-only", by? } as sent, to a ModeRequest as understood. */

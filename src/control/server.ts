@@ -4,14 +4,18 @@ import { connect } from "node:net";
 import { dirname } from "node:path";
 import { type Clock, systemClock } from "../clock.ts";
 import {
+  type AllowReply,
   type BanList,
   type BanReply,
   type ControlTarget,
+  type DisallowReply,
   MAX_BODY_BYTES,
   type ModeReply,
   PATHS,
   type ReconcileReply,
+  readAllowRequest,
   readBanRequest,
+  readDisallowRequest,
   readModeRequest,
   readSource,
   readUnbanRequest,
@@ -164,6 +168,12 @@ async function answer(request: Request, target: ControlTarget, clock: Pick<Clock
       return request.method === "POST" ? ban(request, target, clock) : wrongMethod("POST");
     case PATHS.unban:
       return request.method === "POST" ? unban(request, target) : wrongMethod("POST");
+    case PATHS.allow:
+      return request.method === "POST" ? allow(request, target, clock) : wrongMethod("POST");
+    case PATHS.disallow:
+      return request.method === "POST" ? disallow(request, target) : wrongMethod("POST");
+    case PATHS.allowlist:
+      return request.method === "GET" ? reply(200, target.allowlist()) : wrongMethod("GET");
     case PATHS.explain:
       return request.method === "GET" ? explain(searchParams.get("source"), target) : wrongMethod("GET");
     case PATHS.mode:
@@ -192,6 +202,16 @@ async function unban(request: Request, target: ControlTarget): Promise<Response>
   return read.ok ? outcome(await target.unban(read.request)) : reply(400, { error: read.error });
 }
 
+async function allow(request: Request, target: ControlTarget, clock: Pick<Clock, "now">): Promise<Response> {
+  const read = readAllowRequest(await readJson(request), clock.now());
+  return read.ok ? outcome(target.allow(read.request)) : reply(400, { error: read.error });
+}
+
+async function disallow(request: Request, target: ControlTarget): Promise<Response> {
+  const read = readDisallowRequest(await readJson(request));
+  return read.ok ? outcome(target.disallow(read.request)) : reply(400, { error: read.error });
+}
+
 function explain(source: string | null, target: ControlTarget): Response {
   const read = readSource(source);
   return read.ok ? reply(200, target.explain(read.request)) : reply(400, { error: read.error });
@@ -211,7 +231,9 @@ async function readJson(request: Request): Promise<unknown> {
   }
 }
 
-function outcome(result: BanReply | UnbanReply | ModeReply | ReconcileReply): Response {
+type Reply = BanReply | UnbanReply | AllowReply | DisallowReply | ModeReply | ReconcileReply;
+
+function outcome(result: Reply): Response {
   return reply(STATUS_OF[result.result], result);
 }
 

@@ -1,11 +1,24 @@
 /** What the control socket may do to the running daemon. */
+
+import { MOST_PERMITS } from "../bans/allowlist.ts";
 import type { Clock } from "../clock.ts";
-import type { BanReply, BanRequest, ControlTarget, UnbanReply, UnbanRequest } from "../control/protocol.ts";
+import type {
+  AllowlistReply,
+  AllowReply,
+  AllowRequest,
+  BanReply,
+  BanRequest,
+  ControlTarget,
+  DisallowReply,
+  DisallowRequest,
+  UnbanReply,
+  UnbanRequest,
+} from "../control/protocol.ts";
 import type { Outcome } from "../decision.ts";
 import type { Effects } from "../effects.ts";
 import type { Engine } from "../engine.ts";
 import type { FullExplanation } from "../explanation.ts";
-import type { Source } from "../net/cidr.ts";
+import { formatRange, type Source } from "../net/cidr.ts";
 import type { SystemStatus } from "../status.ts";
 
 /** What the target is made of. */
@@ -72,6 +85,27 @@ export function createControlTarget({
         default:
           return result satisfies never;
       }
+    },
+    allow({ source: named, until, by, note }: AllowRequest): AllowReply {
+      const now = clock.now();
+      const before = engine.bans().map(({ ban }) => ban.source);
+      const permit = { source: named, since: now, until, by, note };
+      if (!engine.allow(permit, effects.submit))
+        return {
+          result: "refused",
+          why: `there are ${MOST_PERMITS} already: put ranges into the configuration's allowlist`,
+        };
+      const unbanned = before.filter((source) => engine.banOf(source) === undefined);
+      return { result: "allowed", permit, unbanned };
+    },
+    disallow({ source, by }: DisallowRequest): DisallowReply {
+      const permit = engine.disallow(source, clock.now(), by, effects.submit);
+      if (permit !== null) return { result: "disallowed", permit };
+      return { result: "not-allowed", source, fixed: engine.explain(source).allowed };
+    },
+    allowlist(): AllowlistReply {
+      const fixed = engine.fixedAllowlist().map(({ range, why }) => ({ range: formatRange(range), why }));
+      return { at: clock.now(), permits: engine.permits(), fixed };
     },
     async unban({ source: named, by, forget }: UnbanRequest): Promise<UnbanReply> {
       // An address inside a banned IPv6 prefix means that ban; a ban of the address itself comes first.

@@ -11,7 +11,7 @@ import { canResume, linesLeft } from "../accesslog/locate.ts";
 import type { LineParser } from "../accesslog/parse.ts";
 import type { Tail, TailPosition } from "../accesslog/tail.ts";
 import type { Clock } from "../clock.ts";
-import type { Ban, Decision, Outcome } from "../decision.ts";
+import type { Ban, Decision, Outcome, Permit } from "../decision.ts";
 import type { Effects } from "../effects.ts";
 import type { Engine } from "../engine.ts";
 import type { Source } from "../net/cidr.ts";
@@ -54,9 +54,12 @@ class Batch {
   readonly settled: { source: Source; enforcement: RememberedBan["enforcement"] }[] = [];
   readonly ended: Source[] = [];
   readonly forgotten: Source[] = [];
+  /** All of them, after one was given or is over. */
+  permits: readonly Permit[] | null = null;
 
   get isEmpty(): boolean {
-    return this.decided.length + this.settled.length + this.ended.length + this.forgotten.length === 0;
+    const changes = this.decided.length + this.settled.length + this.ended.length + this.forgotten.length;
+    return changes === 0 && this.permits === null;
   }
 }
 
@@ -87,12 +90,13 @@ export class Memory {
     const now = parts.clock.now();
     this.#store = openStore(parts.path, now);
     this.#remembered = this.#store.load();
-    const { bans, offences, checkpoint } = this.#remembered;
+    const { bans, offences, permits, checkpoint } = this.#remembered;
     parts.engine.restore(
       bans.flatMap(({ ban, enforcement, ending }) =>
         ending === null ? [{ ban, enforcement, leakedRequests: 0 }] : [],
       ),
       offences,
+      permits,
     );
     if (checkpoint?.engine) parts.engine.recall(checkpoint.engine, now);
   }
@@ -181,6 +185,11 @@ export class Memory {
 
   /** For Effects: a decision, before anything is done about it. */
   readonly journal = (decision: Decision): void => {
+    if (decision.kind === "permit") {
+      this.#batch.permits = this.parts.engine.permits();
+      this.#batch.isUrgent = true;
+      this.#flushSoon();
+    }
     if (decision.kind !== "ban" && decision.kind !== "unban") return;
     const remembered = rememberedOf(decision);
     const { source } = decision.ban;
@@ -285,6 +294,7 @@ export class Memory {
       bans: [...bans.map(({ ban, enforcement }) => ({ ban, enforcement, ending: null })), ...this.#endings.values()],
       offences: engine.offences(),
       forgotten: [...this.#batch.forgotten, ...engine.takeForgotten()],
+      permits: engine.permits(),
       checkpoint: isOlderGood ? null : { at: now, whole: true, places, engine: learned },
       outbox,
     };
@@ -312,8 +322,8 @@ export class Memory {
     const batch = this.#batch;
     if (batch.isEmpty && outbox === null) return;
     this.#batch = new Batch();
-    const { isUrgent, decided, settled, ended, forgotten } = batch;
-    const changes: Changes = { isUrgent, decided, settled, ended, forgotten, outbox };
+    const { isUrgent, decided, settled, ended, forgotten, permits } = batch;
+    const changes: Changes = { isUrgent, decided, settled, ended, forgotten, permits, outbox };
     if (this.#store.saveChanges(changes, this.parts.clock.now())) this.#outbox = pending;
     else this.#batch.forgotten.push(...forgotten);
   }

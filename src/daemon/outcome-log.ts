@@ -1,7 +1,7 @@
 /** Outcomes in the daemon's own log. */
 import { printable } from "../cli/terminal.ts";
 import type { Decision, Outcome } from "../decision.ts";
-import { alertText, banLengthText, causeText, modeText } from "../wording.ts";
+import { alertText, banLengthText, causeText, modeText, permitText } from "../wording.ts";
 import type { Logger } from "./logger.ts";
 
 /** Writes one line: an error when it failed, else a warning; a baseline only at level debug. */
@@ -24,6 +24,10 @@ function describe(decision: Decision): string {
       return "baseline recalculated";
     case "mode":
       return printable(`${decision.mode === "enforce" ? "armed" : "disarmed"} ${modeText(decision)}`, 300);
+    case "permit": {
+      const what = decision.change === "given" ? "allowed" : "no longer allowed:";
+      return printable(`${what} ${decision.permit.source} ${permitText(decision)}`, 500);
+    }
     default:
       return decision satisfies never;
   }

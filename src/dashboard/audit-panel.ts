@@ -10,6 +10,7 @@ import {
   causeText,
   modeText,
   ordinal,
+  permitText,
   rateText,
 } from "../wording.ts";
 import { visibleText } from "./format.ts";
@@ -125,6 +126,16 @@ function wordsOf({ decision }: Outcome): Words {
         rate: "",
         baseline: "",
         duration: "",
+      };
+    case "permit":
+      return {
+        action: decision.change === "given" ? "ALLOW" : "DISALLOW",
+        tone: "mute",
+        subject: decision.permit.source,
+        condition: permitText(decision),
+        rate: "",
+        baseline: "",
+        duration: banLengthText(decision.permit),
       };
     default:
       return decision satisfies never;

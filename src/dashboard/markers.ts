@@ -109,6 +109,7 @@ function eventOf({ decision, result }: Outcome): Event | null {
     }
     case "baseline":
     case "mode":
+    case "permit":
       return null;
     default:
       return decision satisfies never;

@@ -11,6 +11,7 @@ import {
   hostileText,
   modeDecision,
   outcome,
+  permitDecision,
   SEED,
   source,
   sourceNumber,
@@ -144,6 +145,23 @@ describe("outcomeMessage", () => {
       outcome(modeDecision("enforce", "al<i>ce")),
       "first",
       ["Armed: bans are in force", "By\nal<i>ce", "*Bans*\n3"],
+    ],
+    [
+      "allowed for a while",
+      outcome(permitDecision("given", { by: "al<i>ce", note: "<!channel>" })),
+      "first",
+      [
+        "Allowed: 198.51.100.0/24 is exempt from bans",
+        "Until 2026-04-25T14:00:00Z.",
+        "By\nal<i>ce",
+        "Note\n<!channel>",
+      ],
+    ],
+    [
+      "no longer allowed",
+      outcome(permitDecision("taken-back", {}, "bob")),
+      "first",
+      ["No longer allowed: 198.51.100.0/24", "By\nbob"],
     ],
     [
       "disarmed",

@@ -42,6 +42,8 @@ export function outcomeMessage(outcome: Outcome, reason: TellReason, hostname: s
       return null;
     case "mode":
       return modeMessage(decision, hostname);
+    case "permit":
+      return permitMessage(decision, hostname);
     default:
       return decision satisfies never;
   }
@@ -191,6 +193,21 @@ function modeMessage({ at, mode, by, bans }: Extract<Decision, { kind: "mode" }>
     [
       { label: "By", value: by, untrusted: true },
       { label: isArmed ? "Bans" : "Bans taken out", value: String(bans) },
+    ],
+  );
+}
+
+function permitMessage({ at, change, permit, by }: Extract<Decision, { kind: "permit" }>, hostname: string): Message {
+  const isGiven = change === "given";
+  const { source, until, note } = permit;
+  return compose(
+    isGiven ? `Allowed: ${source} is exempt from bans` : `No longer allowed: ${source}`,
+    isGiven && until !== "permanent" ? `Until ${timeText(until)}.` : "",
+    at,
+    hostname,
+    [
+      { label: "By", value: by ?? permit.by, untrusted: true },
+      ...(note ? [{ label: "Note", value: note, untrusted: true }] : []),
     ],
   );
 }

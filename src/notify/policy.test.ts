@@ -10,6 +10,7 @@ import {
   globalAlert,
   modeDecision,
   outcome,
+  permitDecision,
   SEED,
   sourceNumber,
   sourceVerdict,
@@ -154,6 +155,14 @@ const stories: [name: string, steps: readonly Step[]][] = [
     ],
   ],
   [
+    "permits given and taken back, each time; not their end, which was told with them",
+    [
+      [0, outcome(permitDecision("given")), "now first"],
+      [1, outcome(permitDecision("taken-back", {}, "bob")), "now first"],
+      [2, outcome(permitDecision("expired")), "never suppressed"],
+    ],
+  ],
+  [
     "arming and disarming, each time",
     [
       [0, outcome(modeDecision("watch-only")), "now first"],
@@ -289,7 +298,7 @@ describe("createPolicy", () => {
           const telling = policy.decide(next, now);
           const { decision } = next;
           const isAlone = decision.kind === "alert" && decision.alert.type !== "ban-ineffective";
-          const isStorm = !isAlone && decision.kind !== "mode";
+          const isStorm = !isAlone && decision.kind !== "mode" && decision.kind !== "permit";
           if (telling.when === "now" && isStorm) atOnce.push(now);
           if (telling.when === "digest") expected = addTallies(expected, tallyOf(next));
           for (const due of policy.due(now)) if (due.kind === "digest") seen = addTallies(seen, due.digest.tally);

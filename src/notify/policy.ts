@@ -4,7 +4,7 @@
  * - Bans, unbans and bans that do not block: the first few within a rolling minute are told at once; the rest of
  *   a storm is folded into a digest, at most one a minute.
  * - A firewall command that fails is told once per source, and again only after it has worked.
- * - Arming and disarming are told each time.
+ * - Arming and disarming, and permits given and taken back, are told each time.
  * - A mended firewall is told at most every `repeatMs`; the audit log has each time.
  * - What lasts (a global anomaly, an open circuit breaker, a log that is not read in time) is told when it begins, then at most every
  *   `repeatMs` even if it ends and begins anew, and once when a told one is over.
@@ -114,6 +114,9 @@ export function createPolicy(settings: PolicySettings = DEFAULT_POLICY): Policy 
         // Rare, and made by people: each time.
         case "mode":
           return { when: "now", reason: "first" };
+        // Its end was said when it was given.
+        case "permit":
+          return decision.change === "expired" ? NEVER : { when: "now", reason: "first" };
         default:
           return decision satisfies never;
       }

@@ -7,10 +7,10 @@ export type Tally = Readonly<Partial<Record<TallySort, number>>>;
 /** The sorts of events that are counted apart. */
 export type TallySort = "bans" | "unbans" | "dryRuns" | "failed" | "alerts";
 
-/** One outcome as a tally. Baselines are never told, the mode never in a digest: they count for nothing. */
+/** One outcome as a tally. Baselines are never told, mode and permits never in a digest: they count for nothing. */
 export function tallyOf(outcome: Outcome): Tally {
   const { kind } = outcome.decision;
-  if (kind === "baseline" || kind === "mode") return {};
+  if (kind === "baseline" || kind === "mode" || kind === "permit") return {};
   if (kind === "alert") return { alerts: 1 };
   switch (outcome.result) {
     case "done":

@@ -5,8 +5,8 @@ import type { Alert, Ban, BaselineSnapshot, Decision, GlobalVerdict } from "../d
 import { Engine } from "../engine.ts";
 import type { Source } from "../net/cidr.ts";
 
-/** What a replay tells: everything but the recalculated baselines; nobody arms or disarms it. */
-export type ReplayDecision = Exclude<Decision, { kind: "baseline" | "mode" }>;
+/** What a replay tells: everything but the recalculated baselines; nobody arms, disarms or permits in it. */
+export type ReplayDecision = Exclude<Decision, { kind: "baseline" | "mode" | "permit" }>;
 
 /** An alert and its log time. */
 export interface TimedAlert {
@@ -45,7 +45,8 @@ export class Contender {
   }
 
   readonly take = (decision: Decision): void => {
-    if (decision.kind !== "baseline" && decision.kind !== "mode") this.#listener(decision);
+    if (decision.kind !== "baseline" && decision.kind !== "mode" && decision.kind !== "permit")
+      this.#listener(decision);
     switch (decision.kind) {
       case "ban":
         this.bans.push(decision.ban);
@@ -54,6 +55,7 @@ export class Contender {
         this.#alert(decision.at, decision.alert);
         break;
       case "mode":
+      case "permit":
         break;
       case "baseline":
         this.baseline = decision;

@@ -3,6 +3,7 @@ import type { Database } from "bun:sqlite";
 import { first } from "./migrations/001-first.ts";
 import { slowTargets } from "./migrations/002-slow-targets.ts";
 import { breaker } from "./migrations/003-breaker.ts";
+import { permits } from "./migrations/004-permits.ts";
 
 /** One step of the schema: what makes version `version` out of the one before. */
 export interface Migration {
@@ -11,7 +12,7 @@ export interface Migration {
 }
 
 /** In order of version, from 1, without a gap. */
-export const MIGRATIONS: readonly Migration[] = [first, slowTargets, breaker];
+export const MIGRATIONS: readonly Migration[] = [first, slowTargets, breaker, permits];
 
 /** The version in a database's header (PRAGMA user_version); 0 for an empty file. */
 export function versionOf(database: Database): number {

@@ -58,6 +58,7 @@ const changes = (over: Partial<Changes>): Changes => ({
   settled: [],
   ended: [],
   forgotten: [],
+  permits: null,
   outbox: null,
   ...over,
 });
@@ -66,6 +67,7 @@ const everything = (over: Partial<Everything> = {}): Everything => ({
   bans: [],
   offences: [],
   forgotten: [],
+  permits: [],
   checkpoint: null,
   outbox: [],
   ...over,
@@ -302,7 +304,7 @@ describe("the file", () => {
       spoil();
       store = openStore(path, START);
       expect(store.isNew).toBe(true);
-      expect(store.load()).toEqual({ bans: [], offences: [], checkpoint: null, outbox: [] });
+      expect(store.load()).toEqual({ bans: [], offences: [], permits: [], checkpoint: null, outbox: [] });
       expect(store.status()).toMatchObject({
         lastError: null,
         setAside: { path: `${path}.corrupt-20260105T080000000Z` },
@@ -312,6 +314,20 @@ describe("the file", () => {
     });
   }
 
+  test("permits come back in their order; a change replaces them all", () => {
+    const permit = { source: source("198.51.100.0/24"), since: START, until: START + MINUTE, by: "ada", note: "x'y" };
+    const other = { source: source("2001:db8::1"), since: START, until: "permanent" as const, by: "bob" };
+    store.rewrite(everything({ permits: [permit] }), START);
+    store.saveChanges(changes({ permits: [other, permit] }), START);
+    store.saveChanges(changes({}), START);
+    store.close();
+    store = openStore(path, START);
+    expect(store.load().permits).toEqual([other, permit]);
+    store.rewrite(everything(), START);
+    store.saveChanges(changes({ permits: [] }), START);
+    expect(store.load().permits).toEqual([]);
+  });
+
   test("of the first version: brought up to this one; what it had learned goes on", () => {
     const engine = learned();
     store.rewrite(everything({ bans: [remembered(ban("203.0.113.9"))], checkpoint: checkpoint(engine, true) }), START);
@@ -320,6 +336,7 @@ describe("the file", () => {
     first.run("ALTER TABLE trust DROP COLUMN since");
     first.run("ALTER TABLE slow_failures DROP COLUMN target");
     first.run("UPDATE checkpoint SET engine = json_remove(engine, '$.breaker', '$.crowdBreaker', '$.withheld')");
+    first.run("DROP TABLE permits");
     first.run("PRAGMA user_version = 1");
     first.close();
     store = openStore(path, START);
@@ -377,7 +394,7 @@ describe("trouble while running", () => {
     writeFileSync(join(directory, "state"), "a file, where the directory should be");
     store = openStore(path, START);
     expect(store.isNew).toBe(true);
-    expect(store.load()).toEqual({ bans: [], offences: [], checkpoint: null, outbox: [] });
+    expect(store.load()).toEqual({ bans: [], offences: [], permits: [], checkpoint: null, outbox: [] });
     expect(store.status().lastError).toMatch(/^open .*state\.db: .*(EEXIST|ENOTDIR)/);
     expect(store.saveChanges(changes({}), START)).toBe(false);
     rmSync(join(directory, "state"));

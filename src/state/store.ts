@@ -10,7 +10,7 @@ import type { Database } from "bun:sqlite";
 import { statSync } from "node:fs";
 import type { EpochMs } from "../accesslog/record.ts";
 import type { Offence } from "../bans/ledger.ts";
-import type { Ban } from "../decision.ts";
+import type { Ban, Permit } from "../decision.ts";
 import type { Minute } from "../detection/minutes.ts";
 import { parseSource, type Source } from "../net/cidr.ts";
 import type { HistorySpan } from "../status.ts";
@@ -45,6 +45,8 @@ export interface OutboxItem {
 export interface Remembered {
   readonly bans: readonly RememberedBan[];
   readonly offences: readonly Offence[];
+  /** In the order in which they were given. */
+  readonly permits: readonly Permit[];
   readonly checkpoint: Omit<Checkpoint, "whole"> | null;
   /** Oldest first; as they were given to `saveChanges`. */
   readonly outbox: readonly unknown[];
@@ -62,6 +64,8 @@ export interface Changes {
   readonly ended: readonly Source[];
   /** Their offences no longer count. */
   readonly forgotten: readonly Source[];
+  /** All permits; null where they are as before. */
+  readonly permits: readonly Permit[] | null;
   /** All messages now on their way; null where they are as before. */
   readonly outbox: readonly OutboxItem[] | null;
 }
@@ -72,6 +76,7 @@ export interface Everything {
   /** Added to those in the database: one that could not be read at the start still counts. */
   readonly offences: readonly Offence[];
   readonly forgotten: readonly Source[];
+  readonly permits: readonly Permit[];
   readonly checkpoint: Checkpoint | null;
   readonly outbox: readonly OutboxItem[];
 }
@@ -150,6 +155,7 @@ export class Store {
         `SELECT * FROM (SELECT * FROM offences ORDER BY last_at DESC LIMIT ${MOST_OFFENCES}) ORDER BY last_at`,
         offenceOfRow,
       ),
+      permits: this.#read("SELECT * FROM permits ORDER BY place", permitOfRow),
       checkpoint: this.#loadCheckpoint(),
       outbox: this.#read("SELECT message FROM outbox ORDER BY place", (row) => JSON.parse(String(row.message))),
     };
@@ -177,6 +183,7 @@ export class Store {
       for (const offence of everything.offences) writeOffence(database, offence);
       for (const source of everything.forgotten) database.query("DELETE FROM offences WHERE source = ?").run(source);
       if (everything.checkpoint !== null) this.#writeCheckpoint(database, everything.checkpoint);
+      writePermits(database, everything.permits);
       writeOutbox(database, everything.outbox);
       markWhole(database);
     });
@@ -332,7 +339,7 @@ export class Store {
   }
 }
 
-function writeChanges(database: Database, { decided, settled, ended, forgotten, outbox }: Changes): void {
+function writeChanges(database: Database, { decided, settled, ended, forgotten, permits, outbox }: Changes): void {
   for (const row of decided) {
     writeBan(database, row);
     const { source, banCount, since } = row.ban;
@@ -344,6 +351,7 @@ function writeChanges(database: Database, { decided, settled, ended, forgotten, 
   for (const source of ended) end.run(source);
   const forget = database.query("DELETE FROM offences WHERE source = ?");
   for (const source of forgotten) forget.run(source);
+  if (permits !== null) writePermits(database, permits);
   if (outbox !== null) writeOutbox(database, outbox);
 }
 
@@ -396,6 +404,24 @@ function prune(database: Database, now: EpochMs): void {
     database.run("DELETE FROM offences WHERE source IN (SELECT source FROM offences ORDER BY last_at LIMIT ?)", [
       count - MOST_OFFENCES,
     ]);
+}
+
+/** There are few, and they change by hand: all of them each time. */
+function writePermits(database: Database, permits: readonly Permit[]): void {
+  database.run("DELETE FROM permits");
+  const put = database.query("INSERT INTO permits VALUES (?, ?, ?, ?, ?, ?)");
+  for (const [place, { source, since, until, by, note }] of permits.entries())
+    put.run(source, place, since, until === "permanent" ? null : until, by, note ?? null);
+}
+
+function permitOfRow(row: Row): Permit {
+  return {
+    source: sourceOfRow(row),
+    since: Number(row.since),
+    until: row.until === null ? "permanent" : Number(row.until),
+    by: String(row.said_by),
+    note: row.note === null ? undefined : String(row.note),
+  };
 }
 
 function banOfRow(row: Row): RememberedBan | null {

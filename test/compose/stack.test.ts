@@ -388,7 +388,7 @@ describe.skipIf(missing !== null)(`the compose stack${missing ? ` (${missing})` 
     expect(await vps.sh("anomaly-detector status --json | grep -c '\"configured\": *true'")).toBe("1");
     await vps.sh(`anomaly-detector ban ${two.v4}; ${inline("sudo ipset flush")}`);
     expect(await isBanned(two.v4)).toBe(false);
-    await vps.sh(inline("sudo anomaly-detector unban").replace("ADDRESS", two.v4));
+    await vps.sh(inline("sudo anomaly-detector allow").replace("ADDRESS", two.v4));
     await vps.sh(inline("systemctl disable"));
     await vps.sh("systemctl enable anomaly-detector");
     expect(await active()).toBe("active");

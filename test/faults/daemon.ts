@@ -25,7 +25,7 @@ const PROGRAM = process.env.DETECTOR
 /** One line of the audit log's JSON twin, as far as these tests look at it. */
 export interface Audited {
   readonly ts: string;
-  readonly action: "BAN" | "UNBAN" | "BASELINE" | "ALERT";
+  readonly action: "BAN" | "UNBAN" | "BASELINE" | "ALERT" | "ALLOW" | "DISALLOW";
   readonly ip: string | null;
   readonly result: string;
   readonly evidence: { readonly why?: string } | null;

@@ -99,6 +99,24 @@ describe.skipIf(why !== "")("restart", () => {
     await daemon.caughtUp();
   }, 60_000);
 
+  test("what was allowed by hand stands after a kill, and ends on time", async () => {
+    await daemon.start();
+    expect(await daemon.command("allow", "203.0.113.64/26", "--note", "tests")).toMatchObject({ code: 0 });
+    expect(await daemon.command("allow", "198.51.100.9", "--for", "4s")).toMatchObject({ code: 0 });
+    await daemon.kill();
+    await daemon.start();
+    const list = (await daemon.command("allowlist")).stdout;
+    expect(list).toContain("203.0.113.64/26");
+    expect(list).toContain("tests, by");
+    flood("203.0.113.70");
+    flood("203.0.113.7");
+    await banned("203.0.113.7");
+    expect((await daemon.bans()).map(({ ban }) => ban.source as string)).toEqual(["203.0.113.7"]);
+    await until("its end", () => daemon.audited("DISALLOW").some(({ ip }) => ip === "198.51.100.9"));
+    expect((await daemon.command("disallow", "203.0.113.64/26")).code).toBe(0);
+    expect(daemon.audited("ALLOW").map(({ ip }) => ip)).toEqual(["203.0.113.64/26", "198.51.100.9"]);
+  }, 40_000);
+
   test("bans that ended meanwhile are unbanned and told; a foreign entry in our set goes", async () => {
     daemon.configure({ bans: { durations: ["3s"] } });
     await daemon.start();

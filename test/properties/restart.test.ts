@@ -85,6 +85,8 @@ function told(decision: Decision): unknown {
       return [kind, at, decision.site, decision.sources];
     case "mode":
       return [kind, at, decision.mode];
+    case "permit":
+      return [kind, at, decision.change, decision.permit];
     default:
       return decision satisfies never;
   }
@@ -94,7 +96,7 @@ function told(decision: Decision): unknown {
 function restarted(engine: Engine, file: Record<string, unknown>, seen: readonly AccessRecord[]): Engine {
   const saved = throughText(engine.save(true)!);
   const next = new Engine(config(file));
-  next.restore(engine.bans().reverse(), engine.offences());
+  next.restore(engine.bans().reverse(), engine.offences(), engine.permits());
   next.recall(saved, Number.NEGATIVE_INFINITY);
   const from = seen.at(-1)!.at - SPAN_MS;
   for (const old of seen) if (old.at >= from) next.refill(old);

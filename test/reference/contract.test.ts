@@ -28,6 +28,7 @@ function tell(decision: Decision): Told | null {
       return decision.alert.type === "global-anomaly" ? `ALERT ${decision.at} ${decision.alert.state}` : null;
     case "baseline":
     case "mode":
+    case "permit":
       return null;
     default:
       return decision satisfies never;
