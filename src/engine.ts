@@ -16,7 +16,6 @@ import type {
   SourceVerdict,
 } from "./decision.ts";
 import { Detector, type DetectorEvents, type SavedDetector, type SourceReading } from "./detection/detector.ts";
-import type { Tuning } from "./detection/tuning.ts";
 import { compare, triggerRate } from "./detection/verdict.ts";
 import type { Explanation } from "./explanation.ts";
 import { parseRange, type Source, singleSource, sourceOf } from "./net/cidr.ts";
@@ -87,10 +86,10 @@ export class Engine {
   /** `openLoop`: go on counting the requests of banned sources, as if no ban had cut them off (replay). */
   constructor(
     settings: EngineSettings,
-    private readonly options: { readonly openLoop?: boolean; readonly tuning?: Tuning } = {},
+    private readonly options: { readonly openLoop?: boolean } = {},
   ) {
     this.#settings = settings;
-    this.#detector = new Detector(settings, options.tuning);
+    this.#detector = new Detector(settings);
     this.#ledger = new Ledger(ledgerSettings(settings));
     this.#breaker = new Breaker(settings.bans.circuit_breaker.bans_per_minute);
     this.#crowdBreaker = new Breaker(settings.bans.circuit_breaker.participants_per_minute);

@@ -166,7 +166,11 @@ const ZONES: readonly Zone[] = [
     ],
     why: "one status value in, pages out; it cannot reach engine or firewall; crypto for the login",
   },
-  { zone: "src/config/", may: [NET, "zod", "yaml", "node:"], why: "file and environment in, Config out" },
+  {
+    zone: "src/config/",
+    may: [NET, "src/detection/tuning.ts", "zod", "yaml", "node:"],
+    why: "file and environment in, Config out; it knows the names of the tuned numbers",
+  },
   {
     zone: "views/",
     may: ["type src/dashboard/", "type src/replay/", "src/replay/report-model.ts", "@elysiajs/html"],

@@ -10,7 +10,7 @@
  */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { TUNING, type Tuning } from "../../src/detection/tuning.ts";
+import { TUNING_NAMES, tunedNumber } from "../../src/detection/tuning.ts";
 import { peers } from "./peers.ts";
 import { replayTrace } from "./replay.ts";
 import { type Labels, type Score, type Scorer, summarise, summaryRow, TABLE_HEAD, traceRow } from "./table.ts";
@@ -47,7 +47,7 @@ const traces = names.map((name) => ({
   labels: lib.readJson<Labels>(`${directory}/${name}.labels.json`),
 }));
 
-async function scoreAll(profile: string, tuning?: Tuning): Promise<Score[]> {
+async function scoreAll(profile: string, tuning?: Readonly<Record<string, number>>): Promise<Score[]> {
   const scores: Score[] = [];
   for (const trace of traces) {
     const events = await replayTrace(trace.file, profile, tuning);
@@ -80,21 +80,10 @@ function showInnocents({ trace, falseBans }: Score, records: readonly TraceRecor
 /** Each tuned number ± 30 %, one at a time. */
 async function sensitivity(): Promise<void> {
   console.log(`\n${TABLE_HEAD}`);
-  for (const path of paths(TUNING)) {
+  for (const name of TUNING_NAMES) {
     for (const factor of [0.7, 1.3]) {
-      const scores = await scoreAll("adaptive", scaledAt(TUNING, path, factor));
-      console.log(summaryRow(`${path.join(".")} × ${factor}`, summarise(scores)));
+      const scores = await scoreAll("adaptive", { [name]: tunedNumber(name)! * factor });
+      console.log(summaryRow(`${name} × ${factor}`, summarise(scores)));
     }
   }
-}
-
-function paths(value: object, prefix: string[] = []): string[][] {
-  return Object.entries(value).flatMap(([key, entry]) =>
-    typeof entry === "number" ? [[...prefix, key]] : paths(entry as object, [...prefix, key]),
-  );
-}
-
-function scaledAt<T extends object>(value: T, [key, ...rest]: readonly string[], factor: number): T {
-  const entry = (value as Record<string, unknown>)[key!];
-  return { ...value, [key!]: typeof entry === "number" ? entry * factor : scaledAt(entry as object, rest, factor) };
 }

@@ -3,9 +3,11 @@
  * config/anomaly-detector.yaml, the JSON Schema for editors and the reference page are generated from this.
  */
 import { z } from "zod";
+import { TUNING_NAMES, tunedNumber } from "../detection/tuning.ts";
 import { parseSource, type Source } from "../net/cidr.ts";
 import { parseIp } from "../net/ip.ts";
 import { parseDuration } from "./duration.ts";
+import { nearest } from "./nearest.ts";
 
 /** The spelling of a duration for the JSON Schema; the bounds are checked in the transform. */
 const DURATION_PATTERN = "^(?=\\d)(\\d+d)?(\\d+h)?(\\d+m)?(\\d+s)?(\\d+ms)?$";
@@ -140,6 +142,28 @@ const classRow = z.strictObject({
 });
 
 /** A section: unknown keys are errors, an absent section means its defaults. */
+function readNumbers(values: Readonly<Record<string, unknown>>, context: z.RefinementCtx): Record<string, number> {
+  const numbers: Record<string, number> = {};
+  for (const [name, value] of Object.entries(values)) {
+    const message = numberProblem(name, value);
+    if (message !== null) context.addIssue({ code: "custom", path: [name], message });
+    else numbers[name] = value as number;
+  }
+  return numbers;
+}
+
+/** The built-in numbers stand for traffic: what is a hundred times off stands for none. */
+function numberProblem(name: string, value: unknown): string | null {
+  const builtIn = tunedNumber(name);
+  if (builtIn === undefined) {
+    const meant = nearest(name, TUNING_NAMES);
+    return `no number of this name: ${meant === null ? "docs/detection.md lists them" : `did you mean "${meant}"?`}`;
+  }
+  if (typeof value !== "number") return "must be a number";
+  const most = name.endsWith("Share") ? 1 : builtIn * 100;
+  return value >= builtIn / 100 && value <= most ? null : `${value} is outside ${builtIn / 100} to ${most}`;
+}
+
 function section<T extends z.ZodRawShape>(shape: T, meaning: string) {
   return z
     .strictObject(shape)
@@ -222,6 +246,12 @@ export const configSchema = z.strictObject({
           "Classes for paths of applications that are not known, before the built-in ones; the first row that matches counts (adaptive).",
         )
         .meta({ title: "list of rows" }),
+      tuning: z
+        .record(z.string(), z.unknown())
+        .transform(readNumbers)
+        .prefault({})
+        .describe("Numbers of the adaptive profile by their name in docs/detection.md, in place of the built-in ones.")
+        .meta({ title: "name: number, …", examples: [{ sustainedShare: 0.8, "cost.asset": 0.2 }] }),
       error_surge: section(
         {
           multiple: positive.default(3).describe("A source's error rate this many times the baseline's is a surge."),

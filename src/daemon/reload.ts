@@ -51,5 +51,7 @@ async function reloadConfig(ground: Ground, { configPath, queue, enforcement }: 
   await connectSlack(ground, queue);
   log.info("configuration reloaded");
   if (needsRestart)
-    log.warn("changes to log, firewall, audit, state, dashboard, control or detection.max_sources take a restart");
+    log.warn(
+      "changes to log, firewall, audit, state, dashboard, control, detection.max_sources or detection.tuning take a restart",
+    );
 }

@@ -54,8 +54,8 @@ export class Settings {
   take(next: Config): boolean {
     const needsRestart = fixedPart(next) !== fixedPart(this.#config);
     const { baseline, bans, allowlist, slack } = next;
-    const { mode, max_sources } = this.#config.detection;
-    const detection = { ...next.detection, mode, max_sources };
+    const { mode, max_sources, tuning } = this.#config.detection;
+    const detection = { ...next.detection, mode, max_sources, tuning };
     this.#config = { ...this.#config, detection, baseline, bans, allowlist, slack };
     const said = this.arming.memory;
     this.arming.configure(next.detection);
@@ -70,5 +70,5 @@ export class Settings {
 
 /** What is read at the start only, as text to compare. */
 function fixedPart({ log, firewall, audit, state, dashboard, control, detection }: Config): string {
-  return JSON.stringify([log, firewall, audit, state, dashboard, control, detection.max_sources]);
+  return JSON.stringify([log, firewall, audit, state, dashboard, control, detection.max_sources, detection.tuning]);
 }

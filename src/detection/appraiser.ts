@@ -11,7 +11,7 @@ import { DOUBLES, Double, WORDS, Word } from "./source-rows.ts";
 import type { SourceTable } from "./source-table.ts";
 import { Tries } from "./tries.ts";
 import { Trust } from "./trust.ts";
-import { BUSY_REQUESTS, PERIOD_MS, type Tuning } from "./tuning.ts";
+import { BUSY_REQUESTS, type Costs, PERIOD_MS, type Tuning } from "./tuning.ts";
 import { hashText, VisitKind, Visits } from "./visits.ts";
 
 /** What one request of one source means. The same object is filled anew for each request. */
@@ -124,16 +124,16 @@ export class Appraiser {
     // Behind an address where several have logged in, several ask.
     const people = Math.min(this.table.rows.people(slot), this.tuning.peopleCounted);
     const share = (trusted ? this.settings.trust.weight : 1) / people;
-    const cost = this.#costOf(record, kind, slot, at, trusted);
-    const { firstVisit, firstVisitSustained, proof } = this.tuning.cost;
-    const isFixed = cost === proof;
-    this.#appraisal.cost = exact(isFixed ? cost : cost * share);
-    this.#appraisal.sustainedCost = cost === firstVisit ? exact(firstVisitSustained * share) : this.#appraisal.cost;
+    const name = this.#costOf(record, kind, slot, at, trusted);
+    const { cost } = this.tuning;
+    this.#appraisal.cost = exact(name === "proof" ? cost.proof : cost[name] * share);
+    const isFirst = name === "firstVisit";
+    this.#appraisal.sustainedCost = isFirst ? exact(cost.firstVisitSustained * share) : this.#appraisal.cost;
   }
 
-  /** The cost before trust. */
-  #costOf(record: AccessRecord, kind: RequestClass, slot: number, at: EpochMs, trusted: boolean): number {
-    const { cost, visits } = this.tuning;
+  /** Which cost it is, before trust. By name: two of them may have the same value. */
+  #costOf(record: AccessRecord, kind: RequestClass, slot: number, at: EpochMs, trusted: boolean): keyof Costs {
+    const { visits } = this.tuning;
     const requests = this.table.rows.requests(slot);
     const isBusy = requests >= BUSY_REQUESTS;
     const people = this.table.rows.people(slot);
@@ -142,27 +142,27 @@ export class Appraiser {
       isBusy ? this.#visit(kind, slot, record.path, whole, at, periodMs) : 1;
     switch (kind) {
       case "proof":
-        return cost.proof;
+        return "proof";
       case "dav":
         // Reading files over WebDAV is as cheap as writing them, for a source that proved its account by other means.
-        if (succeeded && trusted) return cost.proof;
+        if (succeeded && trusted) return "proof";
         break;
       case "asset": {
         // A missing one is asked for by a page like any other.
         if (!succeeded && record.status !== 404) break;
         const natural = (record.status === 304 ? visits.notModified : visits.asset) * people;
         const few = seen(VisitKind.asset, false, PERIOD_MS.asset) <= natural;
-        return few && requests < visits.assetFlood * people ? cost.asset : cost.assetRepeated;
+        return few && requests < visits.assetFlood * people ? "asset" : "assetRepeated";
       }
       case "preview":
       case "share":
         if (!succeeded && record.status !== 404) break;
-        return seen(VisitKind.asset, true, PERIOD_MS.asset) <= visits.asset * people ? cost.preview : cost.page;
+        return seen(VisitKind.asset, true, PERIOD_MS.asset) <= visits.asset * people ? "preview" : "page";
       case "probe":
         if (!succeeded) break;
-        return seen(VisitKind.asset, false, PERIOD_MS.probe) <= visits.probe ? cost.probe : cost.page;
+        return seen(VisitKind.asset, false, PERIOD_MS.probe) <= visits.probe ? "probe" : "page";
       case "login":
-        if (isBusy && record.method !== "POST" && record.status < 400) return cost.login;
+        if (isBusy && record.method !== "POST" && record.status < 400) return "login";
         break;
       case "page":
         break;
@@ -170,10 +170,10 @@ export class Appraiser {
         return kind satisfies never;
     }
     // What the server got wrong is no less a first look.
-    if (!isBusy || (record.status >= 400 && record.status < 500)) return cost.page;
+    if (!isBusy || (record.status >= 400 && record.status < 500)) return "page";
     // A checker asks with HEAD and then with GET: each is a first look once.
     const look = record.method === "HEAD" ? VisitKind.head : VisitKind.page;
-    return seen(look, false, PERIOD_MS.page) === 1 ? cost.firstVisit : cost.page;
+    return seen(look, false, PERIOD_MS.page) === 1 ? "firstVisit" : "page";
   }
 
   #marks(

@@ -16,7 +16,7 @@ import { type SavedSourceBaseline, SourceBaseline } from "./source-baseline.ts";
 import { type Norms, SourceJudge, type SourceReading } from "./source-judge.ts";
 import { SourceWindows } from "./source-windows.ts";
 import type { SavedTrust } from "./trust.ts";
-import { BUSY_REQUESTS, TUNING, type Tuning } from "./tuning.ts";
+import { BUSY_REQUESTS, type Tuning, tuned } from "./tuning.ts";
 import { type Thresholds, triggerRate } from "./verdict.ts";
 
 export type DetectorSettings = Pick<Config, "detection" | "baseline">;
@@ -62,6 +62,7 @@ export class Detector {
   /** The second that is open. */
   #second = -1;
   #recalculateAt: EpochMs = Number.POSITIVE_INFINITY;
+  readonly #tuning: Tuning;
   readonly #windows: SourceWindows;
   readonly #appraiser: Appraiser;
   readonly #judge: SourceJudge;
@@ -77,12 +78,12 @@ export class Detector {
   /** The same object for every request: nobody keeps it. */
   readonly #present: { -readonly [K in keyof Norms]: Norms[K] };
 
-  constructor(
-    settings: DetectorSettings,
-    private readonly tuning: Tuning = TUNING,
-  ) {
+  /** `settings.detection.tuning` is read here, and not again. */
+  constructor(settings: DetectorSettings) {
     const { detection } = settings;
+    const tuning = tuned(detection.tuning);
     this.#settings = settings;
+    this.#tuning = tuning;
     this.#isContract = detection.profile === "contract";
     this.#sourceBaseline = new SourceBaseline(sourceSettings(settings), tuning.busyShare);
     this.#windows = new SourceWindows(windowSettings(settings), detection.max_sources, tuning, (peak) => {
@@ -157,7 +158,7 @@ export class Detector {
     this.#appraiser.configure(settings.detection);
     this.#judge.configure(settings.detection);
     this.#site.configure(settings);
-    this.#participants = bansParticipants(settings) ? (this.#participants ?? new Participants(this.tuning)) : null;
+    this.#participants = bansParticipants(settings) ? (this.#participants ?? new Participants(this.#tuning)) : null;
     this.#sourceBaseline.configure(sourceSettings(settings));
   }
 

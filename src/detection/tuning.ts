@@ -162,3 +162,24 @@ export const PERIOD_MS = { asset: 600_000, page: 3_600_000, failure: 600_000, pr
 
 /** Repeats are only looked for once a source has this many requests in the window: fewer cannot reach any trigger. */
 export const BUSY_REQUESTS = 8;
+
+/** Every number by its name in docs/detection.md: "sustainedShare", "cost.asset". */
+export const TUNING_NAMES: readonly string[] = Object.entries(TUNING).flatMap(([name, value]) =>
+  typeof value === "number" ? [name] : Object.keys(value as object).map((key) => `${name}.${key}`),
+);
+
+/** A built-in number by its name; undefined for a name that is none of ours. */
+export function tunedNumber(name: string): number | undefined {
+  if (!TUNING_NAMES.includes(name)) return undefined;
+  const [group, key] = name.split(".") as [keyof Tuning, string | undefined];
+  const value = TUNING[group];
+  return typeof value === "number" ? value : (value as unknown as Readonly<Record<string, number>>)[key!];
+}
+
+/** The numbers with those in place that are named; names that are none of ours change nothing. */
+export function tuned(values: Readonly<Record<string, number>>): Tuning {
+  const group = <T extends object>(name: string, numbers: T): T =>
+    Object.fromEntries(Object.entries(numbers).map(([key, value]) => [key, values[`${name}${key}`] ?? value])) as T;
+  const { cost, visits } = TUNING;
+  return { ...group("", TUNING), cost: group("cost.", cost), visits: group("visits.", visits) };
+}
