@@ -255,7 +255,7 @@ export class Appraiser {
   }
 
   #visit(kind: VisitKind, slot: number, path: string, whole: boolean, at: EpochMs, periodMs: number): number {
-    return this.#visits.count(kind, this.table.seedOf(slot), path, whole, Math.floor(at / periodMs));
+    return this.#visits.count(kind, this.table.seedOf(slot), path, whole, at, periodMs);
   }
 }
 

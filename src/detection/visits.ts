@@ -1,3 +1,4 @@
+import type { EpochMs } from "../accesslog/record.ts";
 import { queryStart } from "./path-sketch.ts";
 
 /** What a visit is remembered for; each kind counts on its own. */
@@ -14,29 +15,34 @@ const WAYS = 4;
  */
 export class Visits {
   #tags = new Uint32Array(1 << BITS);
-  #periods = new Uint32Array(1 << BITS);
+  /** When the period of an entry is over, in seconds: each kind has periods of its own. */
+  #ends = new Uint32Array(1 << BITS);
   #counts = new Uint16Array(1 << BITS);
   /** Entries overwritten while still in their period. */
   evicted = 0;
 
-  /** Counts a visit and returns how many there were in this period, this one included. */
-  count(kind: VisitKind, seed: number, path: string, wholeTarget: boolean, period: number): number {
-    const end = wholeTarget ? path.length : queryStart(path);
-    const hash = hashText(path, end, Math.imul(seed ^ (kind * 0x9e3779b1), 0x85ebca6b));
-    const stamp = (period * 8 + kind) >>> 0;
+  /** Counts a visit and returns how many there were in this period (whole seconds long), this one included. */
+  count(kind: VisitKind, seed: number, path: string, wholeTarget: boolean, at: EpochMs, periodMs: number): number {
+    const pathEnd = wholeTarget ? path.length : queryStart(path);
+    const hash = hashText(path, pathEnd, Math.imul(seed ^ (kind * 0x9e3779b1), 0x85ebca6b));
+    const second = Math.floor(at / 1000);
+    const end = ((Math.floor(at / periodMs) + 1) * periodMs) / 1000;
     const base = (Math.imul(hash, 0x9e3779b1) >>> (32 - BITS)) & ~(WAYS - 1);
     let victim = base;
+    let least = Number.POSITIVE_INFINITY;
     for (let i = base; i < base + WAYS; i++) {
-      if (this.#tags[i] === hash && this.#periods[i] === stamp) {
+      if (this.#tags[i] === hash && this.#ends[i] === end) {
         if (this.#counts[i]! < 0xffff) this.#counts[i]!++;
         return this.#counts[i]!;
       }
-      if (this.#periods[victim]! === stamp && (this.#periods[i]! !== stamp || this.#counts[i]! < this.#counts[victim]!))
-        victim = i;
+      const weight = this.#ends[i]! > second ? this.#counts[i]! : 0;
+      if (weight >= least) continue;
+      least = weight;
+      victim = i;
     }
-    if (this.#periods[victim] === stamp) this.evicted++;
+    if (least > 0) this.evicted++;
     this.#tags[victim] = hash;
-    this.#periods[victim] = stamp;
+    this.#ends[victim] = end;
     this.#counts[victim] = 1;
     return 1;
   }
