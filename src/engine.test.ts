@@ -143,6 +143,22 @@ describe("a permit", () => {
   });
 });
 
+describe("attempts on known weaknesses, an hour apart", () => {
+  const hourly = (path: (i: number) => string, status: number) =>
+    new Site().flow(1 / 3600, 24, (i) => ({ source: A, path: path(i), status })).bans.length;
+
+  test.each([
+    ["another path each time", (i: number) => `/${i}/.git/config`, 404, 1],
+    ["another injection each time", (i: number) => `/index.php?id=${i}+union+select+1`, 200, 1],
+    ["author after author", (i: number) => `/?author=${i}`, 404, 1],
+    ["the same path again and again", () => "/old/backup.sql", 404, 0],
+    ["the same path, never twice with the same query", (i: number) => `/old/backup.sql?t=${i}`, 404, 0],
+    ["the same injection again and again", () => "/index.php?id=1+union+select+1", 200, 0],
+  ] as const)("%s", (_, path, status, bans) => {
+    expect(Math.min(1, hourly(path, status))).toBe(bans);
+  });
+});
+
 describe("a surge of failures", () => {
   /** Each of the sources posts a wrong password twice an hour, for two and a half hours. */
   const guessing = (count: number) => {

@@ -233,7 +233,7 @@ export class Appraiser {
     const { marks } = this.#appraisal;
     if (marks & Mark.excused) this.slow.forgive(source, at);
     const weight = failureWeight(marks, this.tuning);
-    if (marks & Mark.exploit) return this.slow.addExploit(source, weight, at, hashOf(target));
+    if (marks & Mark.exploit) return this.slow.addExploit(source, weight, at, attemptOf(record, target));
     // A login that was not refused is known to be wrong only when no page has followed.
     const isOpen = kind === "login" && record.method === "POST" && record.status < 400;
     if (isOpen) return this.slow.levelOf(source, at);
@@ -267,6 +267,11 @@ function exact(cost: number): number {
 /** A target as a number: enough to tell whether a 401 and a success are about the same. */
 function hashOf({ path }: Target): number {
   return hashText(path, path.length, 0);
+}
+
+/** What an exploit tries, as a number: where the query is the attempt, another query is another one. */
+function attemptOf({ path }: AccessRecord, target: Target): number {
+  return isInQuery(path) ? hashText(path, path.length, 0) : hashOf(target);
 }
 
 /** The directory that a target lies in; null for one at the root. */

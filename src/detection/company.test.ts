@@ -38,6 +38,15 @@ describe("Company", () => {
     expect([1, 2, 3, 4, 5].map((seed) => company.has(seed))).toEqual([true, false, false, false, true]);
   });
 
+  test("one who asks all the time does not keep others from becoming regulars", () => {
+    const company = new Company();
+    for (let i = 0; i < 200_000; i++) company.add(1, "page", 200, 0, true);
+    company.add(2, "page", 200, MINUTE - 1, true);
+    company.add(3, "page", 200, MINUTE, true);
+    company.add(3, "page", 200, 2 * MINUTE, true);
+    expect([1, 2].map((seed) => company.has(seed))).toEqual([true, true]);
+  });
+
   test("it is remembered for half a day at least, and for a day at most", () => {
     const company = new Company();
     company.add(SEED, "asset", 200, 0, false);

@@ -51,8 +51,8 @@ export class Company {
   readonly #loaders = new RecentSources();
   readonly #regulars = new RecentSources();
   /** Seeds seen in calm times, in this minute and in the one before. */
-  #newcomers: number[] = [];
-  #onProbation: number[] = [];
+  #newcomers = new Set<number>();
+  #onProbation = new Set<number>();
   #turnAt: EpochMs = Number.NEGATIVE_INFINITY;
   /** Sources that loaded what comes with pages from this site, when they did so first: none where it lies elsewhere. */
   loaders = 0;
@@ -62,7 +62,7 @@ export class Company {
     if (isCompany(kind, status)) this.#addLoader(seed, at, isCalm);
     if (at >= this.#turnAt) this.#turn(at);
     if (!isCalm) this.#forgetNewcomers();
-    else if (this.#newcomers.length < NEWCOMERS && !this.#regulars.has(seed)) this.#newcomers.push(seed);
+    else if (this.#newcomers.size < NEWCOMERS && !this.#regulars.has(seed)) this.#newcomers.add(seed);
   }
 
   has(seed: number): boolean {
@@ -79,16 +79,15 @@ export class Company {
     const isNext = at < this.#turnAt + PROBATION_MS;
     const regulars = isNext ? this.#onProbation : [...this.#onProbation, ...this.#newcomers];
     for (const seed of regulars) this.#regulars.add(seed, at);
-    this.#onProbation = isNext ? this.#newcomers : [];
-    this.#newcomers = [];
+    this.#onProbation = isNext ? this.#newcomers : new Set();
+    this.#newcomers = new Set();
     this.#turnAt = at + PROBATION_MS;
   }
 
   /** A surge has begun: who came right before it may be part of it. */
   #forgetNewcomers(): void {
-    if (this.#newcomers.length === 0 && this.#onProbation.length === 0) return;
-    this.#newcomers = [];
-    this.#onProbation = [];
+    this.#newcomers.clear();
+    this.#onProbation.clear();
   }
 }
 
