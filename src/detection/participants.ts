@@ -3,7 +3,7 @@ import type { PathCount } from "../decision.ts";
 import type { Source } from "../net/cidr.ts";
 import type { RequestClass } from "./class-table.ts";
 import { Company } from "./company.ts";
-import { sketchedPath } from "./traffic-sketch.ts";
+import { sketchedPath, sketchedText } from "./traffic-sketch.ts";
 import type { Tuning } from "./tuning.ts";
 
 /** Most sources watched during one anomaly; who comes later is not, and counted. */
@@ -110,7 +110,7 @@ export class Participants {
     known.second = second;
     known.requests++;
     if (record.status >= 400) known.errors++;
-    known.userAgent = record.userAgent;
+    known.userAgent = record.userAgent === undefined ? undefined : sketchedText(record.userAgent);
     addPath(known, sketchedPath(record.path), kind);
   }
 }

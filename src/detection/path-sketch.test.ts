@@ -1,7 +1,12 @@
+import { heapStats } from "bun:jsc";
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { SEED } from "../../test/records.ts";
-import { PathSketch, queryStart } from "./path-sketch.ts";
+import { headOf, PathSketch, queryStart } from "./path-sketch.ts";
+import { Classifier } from "./request-class.ts";
+
+/** Bytes in use, texts included. */
+const heap = () => heapStats().heapSize + heapStats().extraMemorySize;
 
 describe("PathSketch", () => {
   test("the most asked path first, whatever its query; the last user agent", () => {
@@ -63,4 +68,34 @@ test.each([
   ["/a?b?c", 2],
 ])("the query of %j begins at %d", (path, at) => {
   expect(queryStart(path)).toBe(at);
+});
+
+describe("headOf", () => {
+  const texts = ["", "/a", "x".repeat(300), "\ud800".repeat(300), `${"é".repeat(250)}€`];
+
+  test.each(texts)("is what slice gives (%#)", (text) => {
+    for (const length of [0, 1, 200, 400]) expect(headOf(text, length)).toBe(text.slice(0, length));
+  });
+
+  // A few thousand sources with long paths and agents would else take all the memory that the service may have.
+  test("keeps nothing of the rest: neither do sketches, nor the memory of targets", () => {
+    const longText = (i: number, start: string) => Buffer.alloc(16_000, `${start}${i}?`).toString("latin1");
+    const kept: unknown[] = [];
+    Bun.gc(true);
+    const before = heap();
+    for (let i = 0; i < 200; i++) {
+      const sketch = new PathSketch();
+      for (let n = 0; n < 6; n++) sketch.add(longText(n, "/a/path/to/"), 200, longText(i, "Agent"), 1);
+      kept.push(sketch);
+    }
+    const classifier = new Classifier();
+    for (let i = 0; i < 1000; i++) {
+      classifier.targetOf(longText(i, "/a/path/to/"));
+      classifier.targetOf(longText(i, "/a/path/to/").replaceAll("?", "/"));
+    }
+    kept.push(classifier);
+    Bun.gc(true);
+    expect(heap() - before).toBeLessThan(8 * 2 ** 20);
+    expect(kept.length).toBe(201);
+  });
 });

@@ -22,8 +22,7 @@ export class PathSketch {
   add(path: string, status: number, userAgent: string | undefined, weight: number, kind?: string): void {
     this.#addPath(path, Math.min(queryStart(path), MAX_TEXT), weight, kind);
     this.#addStatus(status, weight);
-    if (userAgent !== undefined)
-      this.userAgent = userAgent.length > MAX_TEXT ? userAgent.slice(0, MAX_TEXT) : userAgent;
+    if (userAgent !== undefined) this.userAgent = headOf(userAgent, MAX_TEXT);
   }
 
   /** Most frequent first, at most `limit`. */
@@ -55,7 +54,7 @@ export class PathSketch {
       if (counts[i]! < counts[least]!) least = i;
     }
     const at = paths.length < PATHS ? paths.length : least;
-    paths[at] = length < path.length ? path.slice(0, length) : path;
+    paths[at] = headOf(path, length);
     counts[at] = (counts[at] ?? 0) + weight;
     this.#pathKinds[at] = kind;
   }
@@ -74,4 +73,17 @@ export class PathSketch {
 export function queryStart(path: string): number {
   const at = path.indexOf("?");
   return at < 0 ? path.length : at;
+}
+
+/** A part of a text of at most this many characters may as well hold on to the whole. */
+const SHORT_TEXT = 256;
+
+/**
+ * The first `length` characters of a text, to be kept: in memory of their own, for a slice holds on to all of its text,
+ * and whoever asks decides how long that is.
+ */
+export function headOf(text: string, length: number): string {
+  if (length >= text.length) return text;
+  const head = text.slice(0, length);
+  return text.length <= SHORT_TEXT ? head : (JSON.parse(JSON.stringify(head)) as string);
 }

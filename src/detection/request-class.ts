@@ -1,7 +1,7 @@
 import type { AccessRecord } from "../accesslog/record.ts";
 import { BUILT_IN, DEVICE_FLOW, PROOF, type RequestClass } from "./class-table.ts";
 import { OwnClasses, type OwnRow, type OwnRows, ownClassOf } from "./own-classes.ts";
-import { queryStart } from "./path-sketch.ts";
+import { headOf, queryStart } from "./path-sketch.ts";
 
 // The rows of the table that a path alone can tell, as single tests: ten expressions would take twice as long as five.
 const LOGIN = expressionOf("login");
@@ -14,6 +14,8 @@ const PROBES = wordsOf("probe");
 
 /** Most targets that are remembered; then the memory starts anew. Logs repeat a few thousand targets most of the time. */
 const REMEMBERED = 16_384;
+/** Longer targets are read each time: who asks decides how long they are. */
+const LONGEST = 512;
 
 /** What a target without its query tells, whoever asks for it. */
 export interface Target {
@@ -48,12 +50,17 @@ export class Classifier {
   targetOf(path: string): Target {
     const end = queryStart(path);
     const bare = end === path.length ? path : path.slice(0, end);
+    if (end > LONGEST) return this.#read(bare);
     const known = this.#targets.get(bare);
     if (known !== undefined) return known;
     if (this.#targets.size >= REMEMBERED) this.#targets.clear();
-    const target = { path: bare, kind: targetClass(bare), own: this.#own.matching(bare), injects: isInjection(bare) };
-    this.#targets.set(bare, target);
+    const target = this.#read(headOf(path, end));
+    this.#targets.set(target.path, target);
     return target;
+  }
+
+  #read(path: string): Target {
+    return { path, kind: targetClass(path), own: this.#own.matching(path), injects: isInjection(path) };
   }
 }
 

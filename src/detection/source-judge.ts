@@ -101,7 +101,7 @@ export class SourceJudge {
       trusted: false,
       topPaths: paths.slice(0, 5),
       statuses: [],
-      userAgent: userAgent?.slice(0, 200),
+      userAgent,
       surge: { since, looks, crowd },
     };
   }

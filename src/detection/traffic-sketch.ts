@@ -1,5 +1,5 @@
 import type { AccessRecord } from "../accesslog/record.ts";
-import { queryStart } from "./path-sketch.ts";
+import { headOf, queryStart } from "./path-sketch.ts";
 import { TopCounts } from "./top-counts.ts";
 
 /** Counters for each: a flood over more paths than this is a flood of the site, and told as such. */
@@ -21,7 +21,7 @@ export class TrafficSketch {
   add({ path, status, userAgent }: AccessRecord, weight: number): void {
     this.paths.add(sketchedPath(path), weight);
     this.statuses.add(status, weight);
-    if (userAgent !== undefined) this.agents.add(cut(userAgent), weight);
+    if (userAgent !== undefined) this.agents.add(sketchedText(userAgent), weight);
   }
 
   get isTelling(): boolean {
@@ -37,11 +37,12 @@ export class TrafficSketch {
 
 /** A path as sketches know it: without its query, and not longer than they keep. */
 export function sketchedPath(path: string): string {
-  return cut(path.slice(0, queryStart(path)));
+  return headOf(path, Math.min(queryStart(path), MAX_TEXT));
 }
 
-function cut(text: string): string {
-  return text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text;
+/** A text, not longer than sketches keep. */
+export function sketchedText(text: string): string {
+  return headOf(text, MAX_TEXT);
 }
 
 /** Rates of the site, per second, that two sketches are held against each other with. */
