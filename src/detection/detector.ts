@@ -319,7 +319,7 @@ export class Detector {
   }
 
   #slotOf(source: Source, address: number): number {
-    const known = this.#windows.table.slotOf(source, address);
+    const known = this.#windows.slotOf(source, address);
     if (known !== undefined) return known;
     const slot = this.#windows.claim(source, this.#now, address);
     this.#appraiser.begin(slot, source, this.#now, this.#refilling !== null);

@@ -42,3 +42,21 @@ test("what a forgotten source left behind is nobody else's, and leaves the site'
   windows.evict(700_000);
   expect([windows.table.size, windows.isEmpty]).toEqual([0, true]);
 });
+
+test("a full window loses its oldest event, never the request that has just come", () => {
+  const windows = new SourceWindows(SETTINGS, 1000, TUNING, () => {}, 2);
+  const ask = (n: number, at: number): number => {
+    const slot = windows.slotOf(sourceNumber(n), n) ?? windows.claim(sourceNumber(n), at, n);
+    windows.count(slot, at, 1, 1, Mark.request);
+    return slot;
+  };
+  ask(1, 0);
+  ask(2, 1);
+  // The only event of this source goes, and with it the slot that it was known by.
+  const slot = ask(1, 2);
+  expect([windows.table.sourceOf(slot), windows.table.rows.requests(slot), windows.requests]).toEqual([
+    sourceNumber(1),
+    1,
+    2,
+  ]);
+});

@@ -27,7 +27,7 @@ export interface SecondCount {
 /** The exact window of all sources, and their sustained one: events in, counters per source and for the site. */
 export class SourceWindows {
   readonly table: SourceTable;
-  readonly #ring = new EventRing(MOST_EVENTS);
+  readonly #ring: EventRing;
   readonly #sustained = new SustainedRing(MOST_BUCKETS);
   /** Requests and errors inside the window, of all sources, forgotten ones too. */
   requests = 0;
@@ -39,7 +39,9 @@ export class SourceWindows {
     private readonly weights: ExploitWeights,
     /** A visit ended: its highest compared rate, per second. */
     private readonly onVisitEnd: (peak: number) => void,
+    mostEvents = MOST_EVENTS,
   ) {
+    this.#ring = new EventRing(mostEvents);
     this.table = new SourceTable(maxSources, weights);
   }
 
@@ -51,9 +53,14 @@ export class SourceWindows {
     this.settings = settings;
   }
 
-  /** The slot of a source that has none yet. */
-  claim(source: Source, at: EpochMs, address: number): number {
+  /** The slot of a source, for a request of it. A full window makes room first: that may free a slot, this one too. */
+  slotOf(source: Source, address: number): number | undefined {
     this.#makeRoom();
+    return this.table.slotOf(source, address);
+  }
+
+  /** The slot of a source that has none yet, as slotOf has just said. */
+  claim(source: Source, at: EpochMs, address: number): number {
     return this.table.claim(source, at, address);
   }
 
@@ -95,7 +102,7 @@ export class SourceWindows {
     return seconds;
   }
 
-  /** A full ring loses its oldest event early. Before a slot is claimed, for it may free one. */
+  /** A full ring loses its oldest event early. */
   #makeRoom(): void {
     if (!this.#ring.isFull) return;
     this.#ring.shift(this.#leave);
