@@ -67,9 +67,9 @@ export class RecencyMap<V> {
     return keys;
   }
 
-  /** Visits the newest first, until `visit` says false. */
-  walkNewest(visit: (source: Source, value: V) => boolean): void {
-    for (let i = this.#newest; i !== NONE; i = this.#older[i]!) if (!visit(this.#keys[i]!, this.#values[i]!)) return;
+  /** Shows the values, the newest first, until `visit` says false. */
+  walkNewest(visit: (value: V) => boolean): void {
+    for (let i = this.#newest; i !== NONE; i = this.#older[i]!) if (!visit(this.#values[i]!)) return;
   }
 
   #renew(i: number): void {

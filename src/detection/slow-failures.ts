@@ -68,7 +68,7 @@ export class SlowFailures {
 
   levelOf(source: Source, at: EpochMs): number {
     const entry = this.#levels.get(source);
-    return entry === undefined ? 0 : Math.max(0, entry.level - ((at - entry.at) / SLOW_MS) * this.limit);
+    return entry === undefined ? 0 : this.#levelIn(entry, at);
   }
 
   /**
@@ -78,9 +78,9 @@ export class SlowFailures {
   isSurging(sources: number, now: EpochMs): boolean {
     let failing = 0;
     let looked = 0;
-    this.#levels.walkNewest((source, { at }) => {
-      if (now - at > SURGE_MS || looked++ === SURGE_LOOK) return false;
-      if (this.levelOf(source, now) >= SURGE_LEVEL) failing++;
+    this.#levels.walkNewest((bucket) => {
+      if (now - bucket.at > SURGE_MS || looked++ === SURGE_LOOK) return false;
+      if (this.#levelIn(bucket, now) >= SURGE_LEVEL) failing++;
       return failing < sources;
     });
     return failing >= sources;
@@ -100,6 +100,10 @@ export class SlowFailures {
   restore(saved: readonly SavedLevel[]): void {
     for (const [source, level, at, target] of saved)
       if (level !== null) this.#levels.set(source, { level, at, target });
+  }
+
+  #levelIn({ level, at }: Bucket, now: EpochMs): number {
+    return Math.max(0, level - ((now - at) / SLOW_MS) * this.limit);
   }
 
   #set(source: Source, level: number, at: EpochMs, target: number): number {
