@@ -1,5 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { sourceNumber } from "../../test/outcomes.ts";
+import fc from "fast-check";
+import { source, sourceNumber } from "../../test/outcomes.ts";
+import { SEED } from "../../test/records.ts";
+import type { Source } from "../net/cidr.ts";
 import { Mark } from "./event-ring.ts";
 import { SourceTable } from "./source-table.ts";
 
@@ -170,4 +173,108 @@ describe("SourceTable", () => {
     expect(table.claim(sourceNumber(9), 0)).toBe(slot);
     expect(table.sketchOf(slot)).toBeUndefined();
   });
+});
+
+/** IPv4 and IPv6 sources, the outermost addresses and a range among them. */
+const CAST = [
+  "0.0.0.0",
+  "255.255.255.255",
+  "127.255.255.255",
+  "128.0.0.0",
+  "2001:db8::/64",
+  "2001:db8::1",
+  "10.0.0.0/8",
+]
+  .map(source)
+  .concat(Array.from({ length: 13 }, (_, n) => sourceNumber(n)));
+
+/** What the table should know of one source. */
+interface Known {
+  readonly slot: number;
+  readonly visit: number;
+  requests: number;
+  errors: number;
+}
+
+/** The table beside a Map that is told the same. */
+class Mirrored {
+  readonly known = new Map<Source, Known>();
+  forgotten = 0;
+
+  constructor(readonly table: SourceTable) {}
+
+  /** A request, of a new source when it is none yet; whoever is shed for it was the quietest. */
+  ask(one: Source, marks: number): void {
+    const isNew = !this.known.has(one);
+    const isFull = isNew && this.known.size === this.table.limit;
+    const slot = this.table.claim(one, 0);
+    if (isFull) this.#shed();
+    if (isNew) this.known.set(one, { slot, visit: this.table.rows.visit(slot), requests: 0, errors: 0 });
+    this.table.add(slot, 1, marks);
+    this.#count(this.known.get(one)!, marks, 1);
+  }
+
+  /** Its requests leave the window, one or all of them. */
+  leave(one: Source): void {
+    const entry = this.known.get(one);
+    if (entry === undefined) return;
+    const marks = entry.errors > 0 ? Mark.request | Mark.error : Mark.request;
+    this.table.remove(entry.slot, 1, marks);
+    this.#count(entry, marks, -1);
+    expect(this.table.releaseIfEmpty(entry.slot)).toBe(entry.requests === 0);
+    if (entry.requests === 0) this.known.delete(one);
+  }
+
+  forget(one: Source): void {
+    const entry = this.known.get(one);
+    if (entry === undefined) return;
+    this.table.forget(entry.slot);
+    this.#drop(one, entry);
+  }
+
+  #count(entry: Known, marks: number, by: 1 | -1): void {
+    entry.requests += by;
+    if (marks & Mark.error) entry.errors += by;
+  }
+
+  #shed(): void {
+    const least = Math.min(...[...this.known.values()].map(({ requests }) => requests));
+    const gone = [...this.known].filter(([one]) => this.table.slotOf(one) === undefined);
+    expect(gone.map(([, { requests }]) => requests)).toEqual([least]);
+    for (const [one, entry] of gone) this.#drop(one, entry);
+  }
+
+  #drop(one: Source, { requests }: Known): void {
+    this.forgotten += requests;
+    this.known.delete(one);
+  }
+}
+
+test("any claims, requests and departures: the same as a plain map", () => {
+  const step = fc.record({
+    one: fc.constantFrom(...CAST),
+    kind: fc.constantFrom("ask", "ask", "fail", "leave", "leave", "forget"),
+  });
+  const property = fc.property(fc.array(step, { maxLength: 200 }), fc.integer({ min: 1, max: 12 }), (steps, limit) => {
+    const table = new SourceTable(limit, WEIGHTS);
+    const mirrored = new Mirrored(table);
+    for (const { one, kind } of steps) {
+      if (kind === "leave") mirrored.leave(one);
+      else if (kind === "forget") mirrored.forget(one);
+      else mirrored.ask(one, kind === "fail" ? Mark.request | Mark.error : Mark.request);
+      const { known, forgotten } = mirrored;
+      expect([table.size, table.active, table.forgotten]).toEqual([known.size, known.size, forgotten]);
+    }
+    for (const one of CAST) expect(table.slotOf(one)).toBe(mirrored.known.get(one)?.slot);
+    for (const [one, { slot, visit, requests, errors }] of mirrored.known) {
+      const { rows } = table;
+      expect([table.sourceOf(slot), rows.visit(slot), rows.requests(slot), rows.cost(slot), rows.errors(slot)]).toEqual(
+        [one, visit, requests, requests, errors],
+      );
+    }
+    const seeds = new Set([...mirrored.known.values()].map(({ slot }) => table.seedOf(slot)));
+    expect(seeds.size).toBe(mirrored.known.size);
+    expect(table.inOrder().map((slot) => table.sourceOf(slot))).toEqual([...mirrored.known.keys()]);
+  });
+  fc.assert(property, { seed: SEED, numRuns: 150 });
 });
