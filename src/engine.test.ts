@@ -159,6 +159,21 @@ describe("attempts on known weaknesses, an hour apart", () => {
   });
 });
 
+// A 401 waits ten seconds for its answer; the window may be over by then.
+test.each(["5s", "60s"])(
+  "passwords by 401, twelve seconds apart, are seen over ten minutes with a window of %s",
+  (window) => {
+    const site = new Site({ detection: { window } });
+    site.flow(1 / 12, 80, (i) => ({ source: A, method: "PROPFIND", path: `/remote.php/dav/files/${i}/`, status: 401 }));
+    expect(site.bans.length).toBe(1);
+    expect(site.bans[0]!.cause).toMatchObject({ stream: "failures", windowMs: 10 * MINUTE });
+    // And a source whose 401s were answered is gone when its windows are.
+    const calm = new Site({ detection: { window } });
+    for (const status of [401, 207]) calm.send({ source: A, method: "PROPFIND", path: "/remote.php/dav/", status });
+    expect(calm.wait(HOUR, true).engine.explain(source(A)).now).toBeNull();
+  },
+);
+
 describe("a surge of failures", () => {
   /** Each of the sources posts a wrong password twice an hour, for two and a half hours. */
   const guessing = (count: number) => {

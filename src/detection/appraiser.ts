@@ -74,6 +74,11 @@ export class Appraiser {
     return this.table.rows.trustedUntil(slot) > at;
   }
 
+  /** Does a 401 wait for its answer? Then time may not be skipped. */
+  get isWaiting(): boolean {
+    return this.#refusals.isWaiting;
+  }
+
   /** Weighs one request. `fillsSlow` is false where its failures were counted in an earlier run. */
   appraise(record: AccessRecord, source: Source, slot: number, at: EpochMs, fillsSlow: boolean): Appraisal {
     const appraisal = this.#appraisal;
@@ -92,8 +97,13 @@ export class Appraiser {
 
   /** Hands on the slots whose 401s became failures by now, once for each; logins that proved wrong count as slow ones. */
   mature(now: EpochMs, fillsSlow: boolean, fail: (slot: number) => void): void {
-    this.#refusals.mature(now, fail);
-    this.#logins.mature(now, (slot) => {
+    this.#refusals.mature(now, (slot, isExcused) => {
+      if (!isExcused) fail(slot);
+      // Where the window is shorter than the wait, nothing else may have held the slot.
+      this.table.releaseIfEmpty(slot);
+    });
+    this.#logins.mature(now, (slot, isExcused) => {
+      if (isExcused) return;
       if (fillsSlow && this.table.isLive(slot) && !this.isTrusted(slot, now))
         this.slow.add(this.table.sourceOf(slot), 1, now);
     });

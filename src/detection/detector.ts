@@ -368,7 +368,7 @@ export class Detector {
     this.#judgeSite(events);
     if (this.#participants !== null) this.#judgeParticipants(this.#participants, events);
     if (this.#now >= this.#recalculateAt) this.#recalculate(events);
-    const isIdle = this.#windows.isEmpty && this.#site.anomaly === null;
+    const isIdle = this.#windows.isEmpty && this.#site.anomaly === null && !this.#appraiser.isWaiting;
     if (isIdle && this.#second < until) this.#skipIdle(until, events);
   }
 

@@ -76,11 +76,12 @@ export class SourceTable {
     this.#release(slot);
   }
 
-  /** Frees the slot once nothing refers to it; true when a visit ended with it. */
+  /** Frees the slot once nothing refers to it, a 401 that waits included; true when a visit ended with it. */
   releaseIfEmpty(slot: number): boolean {
     const { words } = this.rows;
     const at = slot * WORDS;
     if (words[at + Word.requests]! > 0 || words[at + Word.buckets]! > 0 || words[at + Word.certain] !== 0) return false;
+    if (words[at + Word.refusals] !== 0) return false;
     if (!this.isLive(slot)) return false;
     this.#release(slot);
     return true;

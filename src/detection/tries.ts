@@ -48,8 +48,13 @@ export class Tries {
     this.#change(slot, Math.min(this.openOf(slot), most) * EXCUSED);
   }
 
-  /** Hands on, once for each, the slots whose tries nothing has excused in time. */
-  mature(now: EpochMs, fail: (slot: number) => void): void {
+  /** Does any try wait? */
+  get isWaiting(): boolean {
+    return this.#length > 0;
+  }
+
+  /** Hands on the slots of tries whose time is up, once for each, and whether something has excused it. */
+  mature(now: EpochMs, settle: (slot: number, isExcused: boolean) => void): void {
     while (this.#length > 0 && this.#due[this.#head]! <= now) {
       const slot = this.#slot[this.#head]!;
       const isSame = this.#visit[this.#head] === this.rows.visit(slot);
@@ -58,7 +63,7 @@ export class Tries {
       if (!isSame) continue;
       const isExcused = this.#of(slot) >>> 16 > 0;
       this.#change(slot, isExcused ? -EXCUSED - 1 : -1);
-      if (!isExcused) fail(slot);
+      settle(slot, isExcused);
     }
   }
 
