@@ -176,8 +176,13 @@ export function tunedNumber(name: string): number | undefined {
   return typeof value === "number" ? value : (value as unknown as Readonly<Record<string, number>>)[key!];
 }
 
+/** Counted in whole failures and tries, so that sums come to nothing when everything has left. */
+const WHOLE: ReadonlySet<string> = new Set(["exploitWeight", "blatantWeight", "excusedBySuccess"]);
+
 /** The numbers with those in place that are named; names that are none of ours change nothing. */
-export function tuned(values: Readonly<Record<string, number>>): Tuning {
+export function tuned(named: Readonly<Record<string, number>>): Tuning {
+  const whole = (name: string, value: number) => (WHOLE.has(name) ? Math.max(1, Math.round(value)) : value);
+  const values = Object.fromEntries(Object.entries(named).map(([name, value]) => [name, whole(name, value)]));
   const group = <T extends object>(name: string, numbers: T): T =>
     Object.fromEntries(Object.entries(numbers).map(([key, value]) => [key, values[`${name}${key}`] ?? value])) as T;
   const { cost, visits } = TUNING;
