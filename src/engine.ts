@@ -219,9 +219,15 @@ export class Engine {
 
   /** Puts back what an earlier run knew, or what the firewall still holds; nothing is told. */
   restore(bans: readonly BanStatus[], offences: readonly Offence[], permits: readonly Permit[] = []): void {
-    for (const permit of permits) this.#allowlist.permit(permit);
+    this.restorePermits(permits);
     this.#ledger.restore(bans, offences);
     this.#restoreBreakers(null, Number.NEGATIVE_INFINITY);
+  }
+
+  /** Those alone, where they could be read only later. Bans that they speak against end with the next `protect`. */
+  restorePermits(permits: readonly Permit[]): void {
+    for (const permit of permits) this.#allowlist.permit(permit);
+    this.#prefixes.clear();
   }
 
   /** The source that a named address counts as: its IPv6 prefix, unless that holds an address that must not be banned. */

@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "./clock.ts";
+import { createControlClient } from "./control/client.ts";
 import { FakeControlTarget } from "./control/fake.ts";
 import { type ControlServer, createControlServer } from "./control/server.ts";
 
@@ -56,6 +57,55 @@ function config(name: string, text: string): string {
   writeFileSync(path, text);
   return path;
 }
+
+/** A daemon that touches no firewall, and where it would write. */
+function daemon(name: string, control: string): { readonly argv: readonly string[]; readonly home: string } {
+  const home = join(directory, name);
+  const hash = config(
+    `${name}.hash`,
+    Bun.password.hashSync("secret", { algorithm: "argon2id", memoryCost: 8, timeCost: 1 }),
+  );
+  const path = config(
+    `${name}.yaml`,
+    `
+log: { path: ${home}/access.log }
+detection: { arm_after: 1d }
+firewall: { backend: dry-run, snapshot_dir: "" }
+audit: { path: ${home}/audit.log }
+state: { path: ${home}/state.db }
+dashboard: { listen: "127.0.0.1:0", password_file: ${hash} }
+control: { socket: ${control} }
+`,
+  );
+  return { argv: [process.execPath, MAIN, "run", "--config", path], home };
+}
+
+describe("run", () => {
+  // Where the source runs, JSX is read as the tsconfig.json of the working directory says.
+  const cwd = join(import.meta.dir, "..");
+
+  test("beside a running one is refused before it has opened or written anything", async () => {
+    const { argv, home } = daemon("second", socket);
+    const child = Bun.spawn([...argv], { env: ENV, cwd, stdout: "pipe", stderr: "pipe" });
+    expect(await child.stderr.text()).toContain(
+      `control socket ${socket}: another anomaly-detector is running and answers there`,
+    );
+    expect(await child.exited).toBe(1);
+    expect(existsSync(home)).toBe(false);
+  });
+
+  test("answers whoever asks as soon as there is a socket to ask", async () => {
+    const early = join(directory, "early.sock");
+    const child = Bun.spawn([...daemon("early", early).argv], { env: ENV, cwd, stdout: "ignore", stderr: "ignore" });
+    // A first request takes longer than the moment that matters: between the socket and the first look at the log.
+    await createControlClient(socket).status();
+    while (!existsSync(early) && child.exitCode === null);
+    const first = await createControlClient(early).status();
+    child.kill();
+    await child.exited;
+    expect(first).toMatchObject({ kind: "answer", value: { armsAt: expect.any(Number) } });
+  });
+});
 
 describe("exit 0", () => {
   test.each([

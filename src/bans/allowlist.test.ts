@@ -96,6 +96,18 @@ describe("permits", () => {
     expect(allowlist.permits.map(({ source }) => source as string)).toEqual(["203.0.114.0/24"]);
   });
 
+  test("cost nothing until one ends, however many there are and whichever is taken back", () => {
+    const allowlist = new Allowlist([]);
+    for (let i = 0; i < MOST_PERMITS; i++) allowlist.permit(permit(`10.0.${i >> 8}.${i & 255}`, 1_000_000 + i));
+    allowlist.forbid(source("10.0.0.0"));
+    const begun = performance.now();
+    for (let now = 0; now < 100_000; now++) allowlist.expire(now);
+    expect(performance.now() - begun).toBeLessThan(100);
+    expect(allowlist.expire(1_000_001).map(({ source }) => source as string)).toEqual(["10.0.0.1"]);
+    allowlist.permit(permit("203.0.113.9", 1_000_002));
+    expect(allowlist.expire(1_000_002).map(({ source }) => source as string)).toEqual(["10.0.0.2", "203.0.113.9"]);
+  });
+
   test("split a /64 that holds one, and have a bound", () => {
     const allowlist = new Allowlist([]);
     for (let i = 0; i < MOST_PERMITS; i++) expect(allowlist.permit(permit(`10.0.${i >> 8}.${i & 255}`))).toBe(true);

@@ -16,6 +16,8 @@ export class Allowlist {
   #configured: readonly Allowed[];
   #protected: readonly Allowed[] = [];
   readonly #permits = new Map<Source, Allowed & { readonly permit: Permit }>();
+  /** No permit ends before this, so that time passes at no cost until then. */
+  #nextEnd = Number.POSITIVE_INFINITY;
 
   constructor(configured: readonly Source[]) {
     this.#configured = toAllowed(configured);
@@ -43,6 +45,7 @@ export class Allowlist {
       range: parseRange(permit.source)!,
       why: `${permit.source} was allowed by ${permit.by}`,
     });
+    this.#nextEnd = Math.min(this.#nextEnd, endOf(permit));
     return true;
   }
 
@@ -55,9 +58,10 @@ export class Allowlist {
 
   /** Takes out the permits whose time is over. */
   expire(now: EpochMs): Permit[] {
-    if (this.#permits.size === 0) return [];
-    const over = this.permits.filter(({ until }) => until !== "permanent" && until <= now);
+    if (now < this.#nextEnd) return [];
+    const over = this.permits.filter((permit) => endOf(permit) <= now);
     for (const { source } of over) this.#permits.delete(source);
+    this.#nextEnd = Math.min(...this.permits.map(endOf));
     return over;
   }
 
@@ -83,6 +87,10 @@ export class Allowlist {
     const inside = (entry: Allowed) => entry.range.prefix > range.prefix && covers(range, entry.range);
     return this.#configured.some(inside) || this.#protected.some(inside) || this.#permits.values().some(inside);
   }
+}
+
+function endOf({ until }: Permit): EpochMs {
+  return until === "permanent" ? Number.POSITIVE_INFINITY : until;
 }
 
 function toAllowed(sources: readonly Source[]): Allowed[] {

@@ -5,6 +5,8 @@ import { printable, timeText } from "../cli/terminal.ts";
 import type { ControlClient } from "../control/client.ts";
 import { type AllowReply, type DisallowReply, readAllowRequest, readDisallowRequest } from "../control/protocol.ts";
 
+const MOST_NAMED = 5;
+
 /** Says what came of it: a problem where it was refused, "not found" where nobody had allowed it. */
 export const run: CommandRun = async (args, io) => {
   const isAllow = args.command === "allow";
@@ -46,8 +48,14 @@ function allowText(reply: AllowReply): string {
   if (reply.result === "refused") return `not allowed: ${printable(reply.why)}`;
   const { source, until } = reply.permit;
   const end = until === "permanent" ? "" : ` until ${timeText(until)}`;
-  const lifted = reply.unbanned.length === 0 ? "" : `; unbanned ${reply.unbanned.slice(0, 5).join(", ")}`;
-  return `${source} is exempt from bans${end}${lifted} (undo: anomaly-detector disallow ${source})`;
+  return `${source} is exempt from bans${end}${unbannedText(reply.unbanned)} (undo: anomaly-detector disallow ${source})`;
+}
+
+/** "; unbanned 198.51.100.7, 198.51.100.9"; many are counted. */
+function unbannedText(unbanned: readonly string[]): string {
+  if (unbanned.length === 0) return "";
+  const more = unbanned.length - MOST_NAMED;
+  return `; unbanned ${unbanned.slice(0, MOST_NAMED).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 function disallowText(reply: DisallowReply): string {

@@ -260,6 +260,14 @@ describe("allow, disallow and allowlist", () => {
     expect(JSON.parse((await run("allowlist --json")).out).permits).toHaveLength(1);
   });
 
+  test("allow names the bans that it ends, and counts those that it does not name", async () => {
+    for (let i = 1; i <= 7; i++) await run(`ban 198.51.100.${i}`);
+    const { out } = await run("allow 198.51.100.0/24");
+    expect(out).toContain(
+      "; unbanned 198.51.100.1, 198.51.100.2, 198.51.100.3, 198.51.100.4, 198.51.100.5 and 2 more (",
+    );
+  });
+
   test("of what nobody allowed, and of what is no address", async () => {
     const none = "nobody has allowed 198.51.100.7 (anomaly-detector allowlist lists who is)";
     expect(await run("disallow 198.51.100.7")).toEqual({ code: 5, out: "", err: none });

@@ -3,7 +3,7 @@ import { type CommandIo, EXIT, type ParsedArgs } from "../cli/command.ts";
 import { requireConfig } from "../cli/configuration.ts";
 import { printable } from "../cli/terminal.ts";
 import type { Config } from "../config/schema.ts";
-import { ControlError } from "../control/server.ts";
+import { ControlError, requireAlone } from "../control/server.ts";
 import { startControl } from "../daemon/control.ts";
 import { type Enforcement, startEnforcement } from "../daemon/enforcement.ts";
 import { every, type Ground } from "../daemon/ground.ts";
@@ -100,6 +100,8 @@ class Daemon {
   async start(): Promise<void> {
     const service = createServiceNotifier(this.io.env);
     this.#service = service;
+    // Before anything is opened that a running one writes to.
+    await requireAlone(this.config.control.socket);
     const ground = this.#ground();
     // First to open and last to close: everything else may have something to remember.
     const memory = this.#openMemory(ground);
@@ -107,8 +109,10 @@ class Daemon {
     const audit = await startAudit(ground);
     const queue = await startSlack(ground, memory.outbox);
     const enforcement = await startEnforcement(ground, { memory, audit, queue, view: () => view });
+    // It knows its place from here on, so that whoever asks early gets an answer.
+    const reading = new Reading(ground, memory, enforcement.effects.submit);
     const sampler = createHostSampler();
-    const view = new SystemView({ ground, enforcement, memory, audit, queue, sampler, reading: () => reading });
+    const view = new SystemView({ ground, enforcement, memory, audit, queue, sampler, reading });
     const status = () => view.status();
     // The kernel holds what the ledger says before anybody can ask, and before a line is read.
     await restoreBans(ground, { memory, audit, enforcement });
@@ -116,7 +120,6 @@ class Daemon {
     const history = memory.history.bind(memory);
     const login = await startPage(ground, { status, history });
     // From here on time moves: by the log, by the clock where it is silent.
-    const reading = new Reading(ground, memory, enforcement.effects.submit);
     await reading.start();
     memory.watch({ tail: reading.tail, queue });
 

@@ -35,6 +35,13 @@ describe("where it is looked for", () => {
     expect(await revealed(naming(file("a", `${URL_A}\n`)), variable)).toBe(URL_A);
   });
 
+  test("a FIFO does not hold us", async () => {
+    const path = join(directory, "fifo");
+    expect(Bun.spawnSync(["mkfifo", path]).exitCode).toBe(0);
+    const result = await Promise.race([readWebhook(naming(path), variable), Bun.sleep(500)]);
+    expect(result).toMatchObject({ kind: "problem", from: path, message: "is not a file" });
+  });
+
   test("a named file that is missing is a problem, not a reason to look further", async () => {
     expect(await readWebhook(naming(join(directory, "missing")), variable)).toMatchObject({
       kind: "problem",

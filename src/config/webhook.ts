@@ -1,4 +1,5 @@
 /** Where the Slack webhook comes from. Its URL is a secret: whoever has it can post; so it never prints by itself. */
+import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { inspect } from "node:util";
 import { covers, parseRange } from "../net/cidr.ts";
@@ -66,9 +67,12 @@ const MAX_BYTES = 4096;
 
 async function fromFile(path: string, isOptional: boolean): Promise<WebhookResult> {
   try {
-    const file = await open(path, "r");
+    // Without O_NONBLOCK a FIFO would hold us until somebody writes to it.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const stat = await file.stat();
+      if (stat.isDirectory()) return problem(path, "is a directory", "name the file in it");
+      if (!stat.isFile()) return problem(path, "is not a file", "name a file that holds the webhook URL");
       const { bytesRead, buffer } = await file.read(Buffer.alloc(MAX_BYTES + 1), 0, MAX_BYTES + 1, 0);
       if (bytesRead > MAX_BYTES)
         return problem(path, "is too long for a webhook URL", "it holds the URL and nothing else");
@@ -84,7 +88,6 @@ async function fromFile(path: string, isOptional: boolean): Promise<WebhookResul
     if (code === "ENOENT")
       return problem(path, "does not exist", "create it, mode 0600, with the URL as its only line");
     if (code === "EACCES") return problem(path, "may not be read by this user", "give the service's user read access");
-    if (code === "EISDIR") return problem(path, "is a directory", "name the file in it");
     return problem(path, `cannot be read (${code ?? "unknown error"})`, "check the file");
   }
 }

@@ -2,7 +2,7 @@
 import type { Clock } from "../clock.ts";
 import type { BaselineSnapshot, Permit } from "../decision.ts";
 import type { FullExplanation } from "../explanation.ts";
-import type { Source } from "../net/cidr.ts";
+import { overlaps, parseRange, type Source } from "../net/cidr.ts";
 import type { BanStatus, EngineStatus, SystemStatus } from "../status.ts";
 import type {
   AllowlistReply,
@@ -64,7 +64,11 @@ export class FakeControlTarget implements ControlTarget {
     this.requests.push(request);
     const permit: Permit = { ...request, since: this.clock.now() };
     this.#permits.push(permit);
-    return { result: "allowed", permit, unbanned: [] };
+    const range = parseRange(permit.source)!;
+    const isLifted = ({ ban }: BanStatus) => overlaps(range, parseRange(ban.source)!);
+    const unbanned = this.#bans.filter(isLifted).map(({ ban }) => ban.source);
+    this.#bans = this.#bans.filter((status) => !isLifted(status));
+    return { result: "allowed", permit, unbanned };
   }
 
   disallow(request: DisallowRequest): DisallowReply {

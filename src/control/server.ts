@@ -1,5 +1,5 @@
 /** The daemon's end of the control socket. Who may open the socket file may ban and unban: mode 0660 is the lock. */
-import { chmodSync, lstatSync, mkdirSync, rmSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import { type Clock, systemClock } from "../clock.ts";
@@ -55,16 +55,23 @@ export function createControlServer(
 ): ControlServer {
   let server: Bun.Server<undefined> | null = null;
   let isWanted = false;
+  let isPausing = false;
   const bind = () => {
     server = listen(socketPath, (request) => answer(request, target, clock));
   };
+  const pause = () => {
+    if (isPausing) return;
+    isPausing = true;
+    setTimeout(reopen, PAUSE_MS);
+  };
   const reopen = () => {
+    isPausing = false;
     if (!isWanted || server !== null) return;
     try {
       rmSync(socketPath, { force: true });
       bind();
     } catch {
-      setTimeout(reopen, PAUSE_MS);
+      pause();
     }
   };
   return {
@@ -77,7 +84,7 @@ export function createControlServer(
     reset() {
       void server?.stop(true);
       server = null;
-      setTimeout(reopen, PAUSE_MS);
+      pause();
     },
     async stop() {
       isWanted = false;
@@ -100,6 +107,12 @@ function prepareDirectory(socketPath: string): void {
 
 /** A socket file that nobody listens on is what a dead process left; anything else is not ours to remove. */
 async function removeStaleSocket(socketPath: string): Promise<void> {
+  await requireAlone(socketPath);
+  rmSync(socketPath, { force: true });
+}
+
+/** Throws ControlError where another daemon answers, or no socket stands. Removes nothing. */
+export async function requireAlone(socketPath: string): Promise<void> {
   const stat = lstatSync(socketPath, { throwIfNoEntry: false });
   if (!stat) return;
   if (!stat.isSocket()) {
@@ -112,7 +125,6 @@ async function removeStaleSocket(socketPath: string): Promise<void> {
       `control socket ${socketPath}: another anomaly-detector is running and answers there (stop it first, or give this one its own control.socket)`,
     );
   }
-  unlinkSync(socketPath);
 }
 
 /** Does a process listen on this socket? One that is too busy to accept (EAGAIN) or not ours to ask does. */

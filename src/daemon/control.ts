@@ -19,7 +19,7 @@ export async function startControl(
     setMode: ({ mode, by }) => modes.say(mode, by),
     reconcile: () => reconciler.now(),
   });
-  const control = createControlServer(target, settings.config.control.socket);
+  const control = createControlServer(target, settings.config.control.socket, clock);
   descriptors.guard(control);
   await lifecycle.start(
     "control",

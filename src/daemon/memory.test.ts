@@ -1,7 +1,7 @@
 /** When what is written, and what the next run makes of it. The store is real; tail, firewall and Slack are not. */
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { config, MINUTE, record, START, visitor } from "../../test/records.ts";
@@ -234,6 +234,60 @@ describe("the next run", () => {
     first.pending.push(message("a"), { id: "b" } as QueuedMessage, message("c"));
     first.memory.save();
     expect(new Run().memory.outbox.map(({ id }) => id)).toEqual(["a", "c"]);
+  });
+});
+
+describe("permits", () => {
+  const allow = ({ engine, clock, effects }: Run, range: string) =>
+    engine.allow({ source: source(range), since: clock.now(), until: "permanent", by: "ada" }, effects.submit);
+  const permitted = ({ engine }: Run) => engine.permits().map((permit) => String(permit.source));
+
+  test("are in the database before anybody is told, given and taken back", async () => {
+    const run = new Run();
+    allow(run, "198.51.100.7");
+    await Promise.resolve();
+    expect(rows("SELECT source FROM permits")).toEqual([{ source: "198.51.100.7" }]);
+    run.engine.disallow(source("198.51.100.7"), run.clock.now(), "ada", run.effects.submit);
+    await Promise.resolve();
+    expect(rows("SELECT source FROM permits")).toEqual([]);
+    expect(run.told.map(({ decision }) => decision.kind)).toEqual(["permit", "permit"]);
+  });
+
+  test("given while the file cannot be written are in it once it can", async () => {
+    const run = new Run();
+    const other = new Database(path);
+    other.run("BEGIN IMMEDIATE");
+    allow(run, "198.51.100.7");
+    await run.settled();
+    other.run("ROLLBACK");
+    other.close();
+    expect(rows("SELECT source FROM permits")).toEqual([]);
+    await run.clock.advance(5000);
+    run.memory.save();
+    expect(permitted(new Run())).toEqual(["198.51.100.7"]);
+  });
+
+  test("that could not be read at the start count once they can, before those given since", async () => {
+    const first = new Run();
+    allow(first, "198.51.100.7");
+    allow(first, "198.51.100.8");
+    await first.settled();
+    first.memory.close();
+    renameSync(path, `${path}.away`);
+    mkdirSync(path);
+    const second = new Run();
+    rmdirSync(path);
+    renameSync(`${path}.away`, path);
+    allow(second, "198.51.100.9");
+    allow(second, "198.51.100.8");
+    await second.settled();
+    for (let i = 0; i < 2; i++) {
+      await second.clock.advance(5000);
+      second.memory.save();
+    }
+    expect(permitted(second).sort()).toEqual(["198.51.100.7", "198.51.100.8", "198.51.100.9"]);
+    second.memory.close();
+    expect(permitted(new Run()).sort()).toEqual(["198.51.100.7", "198.51.100.8", "198.51.100.9"]);
   });
 });
 

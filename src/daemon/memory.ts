@@ -298,11 +298,13 @@ export class Memory {
       checkpoint: isOlderGood ? null : { at: now, whole: true, places, engine: learned },
       outbox,
     };
+    const { isRead } = this.#store;
     if (!this.#store.rewrite(everything, now)) {
       this.#batch = new Batch();
       this.#batch.forgotten.push(...everything.forgotten);
       return;
     }
+    if (!isRead) engine.restorePermits(this.#store.permits());
     this.#batch = new Batch();
     this.#outbox = outbox;
     this.#noteSaved(now, true, lines);

@@ -1,7 +1,8 @@
 /** What the last run banned, decided and did not finish, made true again at a start. */
 import { bannedKey, recentBans } from "../audit/recent.ts";
 import type { AuditWriter } from "../audit/writer.ts";
-import type { Ban } from "../decision.ts";
+import type { Ban, Decision } from "../decision.ts";
+import type { Engine } from "../engine.ts";
 import type { Firewall } from "../firewall/firewall.ts";
 import type { Enforcement } from "./enforcement.ts";
 import type { Ground } from "./ground.ts";
@@ -24,8 +25,13 @@ export async function restoreBans(ground: Ground, { memory, audit, enforcement }
   const audited = recentBans(settings.config.audit.path);
   const isAudited = (ban: Ban) => audited.has(bannedKey(ban.since, ban.source));
   for (const outcome of memory.unaudited(isAudited)) audit.write(outcome);
-  for (const decision of memory.unfinished(gate.isOpen)) effects.submit(decision);
+  for (const decision of memory.unfinished(gate.isOpen)) if (isDue(decision, engine)) effects.submit(decision);
   await reconciler.now();
+}
+
+/** A ban that is over already is not carried out: its source was put on the allowlist since. */
+function isDue(decision: Decision, engine: Pick<Engine, "banOf">): boolean {
+  return decision.kind !== "ban" || engine.banOf(decision.ban.source)?.ban === decision.ban;
 }
 
 /** Bans the kernel still holds from an earlier run stay, and end on time. */

@@ -22,8 +22,7 @@ export interface SystemParts {
   readonly memory: { status(): StoreStatus };
   readonly queue: NotifyQueue;
   readonly sampler: HostSampler;
-  /** Made later than this. */
-  readonly reading: () => Pick<Reading, "tail" | "pump" | "isBehind">;
+  readonly reading: Pick<Reading, "tail" | "pump" | "isBehind">;
 }
 
 const MOST_SAMPLES = 120;
@@ -89,7 +88,7 @@ export class SystemView implements Onlooker {
     const { audit, queue, memory } = this.parts;
     const { clock, engine, settings } = this.parts.ground;
     const { gate, effects, reconciler } = this.parts.enforcement;
-    const { tail, isBehind } = this.parts.reading();
+    const { tail, isBehind } = this.parts.reading;
     const info = gate.info();
     const slack = queue.status();
     const log = this.#log();
@@ -147,7 +146,7 @@ export class SystemView implements Onlooker {
   }
 
   #log(): LogStatus {
-    const reading = this.parts.reading();
+    const { reading } = this.parts;
     const tail = reading.tail.status();
     const pump = reading.pump.status();
     return {

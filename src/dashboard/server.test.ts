@@ -356,6 +356,26 @@ describe("on a socket", () => {
     expect(dashboard.port).toBe(0);
   });
 
+  test("however often it is reset, the port is tried once a second", async () => {
+    const clock = new ManualClock();
+    const tried: string[] = [];
+    const log = { error: (_: object, message: string) => void tried.push(message) };
+    const dashboard = create({ clock, log, listen: { hostname: "127.0.0.1", port: freePort() } });
+    await dashboard.start();
+    const { port } = dashboard;
+    for (let i = 0; i < 5; i++) dashboard.reset();
+    await Bun.sleep(50);
+    const other = Bun.listen({ hostname: "127.0.0.1", port, socket: { data() {} } });
+    for (let second = 1; second <= 3; second++) {
+      dashboard.reset();
+      await clock.advance(1000);
+      expect(tried).toHaveLength(second);
+    }
+    other.stop(true);
+    await clock.advance(1000);
+    expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
+  });
+
   test("a port in use is one clear error that names the port and the mend", async () => {
     const first = create();
     await first.start();

@@ -144,14 +144,22 @@ export function createDashboard(options: DashboardOptions): Dashboard {
   }
 
   let isWanted = false;
+  let isPausing = false;
   const bind = () => void app.listen({ hostname: listen.hostname, port: listen.port });
+  const pause = async () => {
+    if (isPausing) return;
+    isPausing = true;
+    await clock.sleep(PAUSE_MS);
+    isPausing = false;
+    reopen();
+  };
   const reopen = () => {
     if (!isWanted || app.server) return;
     try {
       bind();
     } catch (error) {
       log?.error({ err: error }, "dashboard cannot listen; it tries again");
-      void clock.sleep(PAUSE_MS).then(reopen);
+      void pause();
     }
   };
 
@@ -172,7 +180,7 @@ export function createDashboard(options: DashboardOptions): Dashboard {
       const { server } = app;
       app.server = null;
       void server?.stop(true);
-      void clock.sleep(PAUSE_MS).then(reopen);
+      void pause();
     },
     async stop() {
       isWanted = false;

@@ -33,6 +33,13 @@ test.each([
   expect(readArming(path, NOW)).toEqual({ firstStartAt: NOW, said: null });
 });
 
+test("a clock that was set back begins the waiting anew, and does not take back a person's word", () => {
+  const path = join(directory, "ahead.json");
+  const said = { mode: "watch-only", over: { mode: "enforce", arm_after: 0 } } as const;
+  writeArming(path, { firstStartAt: NOW + 1, said });
+  expect(readArming(path, NOW)).toEqual({ firstStartAt: NOW, said });
+});
+
 test("a place that cannot be written is told", () => {
   expect(writeArming("/proc/nowhere/state.json", { firstStartAt: NOW, said: null })).toBeInstanceOf(Error);
 });

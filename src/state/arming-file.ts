@@ -15,14 +15,16 @@ export function armingPath(statePath: string): string {
   return `${statePath}.arming.json`;
 }
 
-/** What was remembered; a file that is missing, damaged or from the future means a first start now. */
+/**
+ * What was remembered; a file that is missing or damaged means a first start now. So does one from the future, where the
+ * clock was set back; what a person said stands all the same.
+ */
 export function readArming(path: string, now: number): ArmingMemory {
-  const first: ArmingMemory = { firstStartAt: now, said: null };
   try {
-    const read = memory.safeParse(JSON.parse(readFileSync(path, "utf8")));
-    return read.success && read.data.firstStartAt <= now ? read.data : first;
+    const { firstStartAt, said } = memory.parse(JSON.parse(readFileSync(path, "utf8")));
+    return { firstStartAt: Math.min(firstStartAt, now), said };
   } catch {
-    return first;
+    return { firstStartAt: now, said: null };
   }
 }
 

@@ -1,25 +1,27 @@
 /** What a loss of power must not take back: a file's bytes, and that it is there at all. */
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 
 const DIRECTORY_MODE = 0o750;
 
 /** Makes a directory and those above it that are missing; their names are on the disk when it returns. */
 export function makeDirectory(path: string): void {
-  const first = mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE });
+  const last = resolve(path);
+  const first = mkdirSync(last, { recursive: true, mode: DIRECTORY_MODE });
   if (first === undefined) return;
-  for (let made = path; made.length >= first.length; made = dirname(made)) syncDirectory(dirname(made));
+  for (let made = last; made.length >= first.length; made = dirname(made)) syncDirectory(dirname(made));
 }
 
 /** The names in a directory, as they are now, are on the disk when it returns: a new file's, a renamed one's. */
 export function syncDirectory(path: string): void {
-  const directory = openSync(path, "r");
+  let directory: number | null = null;
   try {
+    directory = openSync(path, "r");
     fsyncSync(directory);
   } catch {
-    // A file system that cannot do this for a directory keeps its names in its own way.
+    // Where we may not, or the file system cannot, the names reach the disk in its own time.
   } finally {
-    closeSync(directory);
+    if (directory !== null) closeSync(directory);
   }
 }
 

@@ -76,6 +76,7 @@ export interface Everything {
   /** Added to those in the database: one that could not be read at the start still counts. */
   readonly offences: readonly Offence[];
   readonly forgotten: readonly Source[];
+  /** Laid over those in the database where these could not be read at the start. */
   readonly permits: readonly Permit[];
   readonly checkpoint: Checkpoint | null;
   readonly outbox: readonly OutboxItem[];
@@ -104,6 +105,7 @@ export class Store {
   #inode = 0;
   #isNew = true;
   #isBehind = true;
+  #isRead = false;
   #synchronous: Durability | null = null;
   #failures = 0;
   #lastError: string | null = null;
@@ -137,6 +139,11 @@ export class Store {
     return this.#isBehind;
   }
 
+  /** What an earlier run left was read, at the start or since; until then `rewrite` keeps its permits. */
+  get isRead(): boolean {
+    return this.#isRead;
+  }
+
   status(): StoreStatus {
     return {
       path: this.path,
@@ -149,21 +156,29 @@ export class Store {
 
   /** What an earlier run left; rows that cannot be read are left out and counted. */
   load(): Remembered {
+    this.#isRead = this.#database !== null;
     return {
       bans: this.#read("SELECT * FROM bans ORDER BY since", banOfRow),
       offences: this.#read(
         `SELECT * FROM (SELECT * FROM offences ORDER BY last_at DESC LIMIT ${MOST_OFFENCES}) ORDER BY last_at`,
         offenceOfRow,
       ),
-      permits: this.#read("SELECT * FROM permits ORDER BY place", permitOfRow),
+      permits: this.permits(),
       checkpoint: this.#loadCheckpoint(),
       outbox: this.#read("SELECT message FROM outbox ORDER BY place", (row) => JSON.parse(String(row.message))),
     };
   }
 
+  /** Those in the database, in the order in which they were given. */
+  permits(): Permit[] {
+    return this.#read("SELECT * FROM permits ORDER BY place", permitOfRow);
+  }
+
   /** What happened since the last call, in one transaction; durable when this returns true. */
   saveChanges(changes: Changes, now: EpochMs): boolean {
-    return this.#write(changes.isUrgent ? "FULL" : "NORMAL", now, (database) => writeChanges(database, changes));
+    // Before the first are read they must not be replaced: the rewrite that follows lays these over them.
+    const safe = this.#isRead ? changes : { ...changes, permits: null };
+    return this.#write(changes.isUrgent ? "FULL" : "NORMAL", now, (database) => writeChanges(database, safe));
   }
 
   /** All of it or nothing: what was learned and the place in the log it was learned up to. */
@@ -177,18 +192,21 @@ export class Store {
     // In trouble it is opened anew: a file opened on a read-only file system stays read-only.
     if ((this.#database === null || this.#lastError !== null) && !this.open(now)) return false;
     this.#triedAt = now;
+    const permits = this.#isRead ? everything.permits : laidOver(this.permits(), everything.permits);
     const isDone = this.#write("FULL", now, (database) => {
       database.run("DELETE FROM bans");
       for (const ban of everything.bans) writeBan(database, ban);
       for (const offence of everything.offences) writeOffence(database, offence);
       for (const source of everything.forgotten) database.query("DELETE FROM offences WHERE source = ?").run(source);
       if (everything.checkpoint !== null) this.#writeCheckpoint(database, everything.checkpoint);
-      writePermits(database, everything.permits);
+      writePermits(database, permits);
       writeOutbox(database, everything.outbox);
       markWhole(database);
     });
-    if (isDone) this.#isBehind = false;
-    return isDone;
+    if (!isDone) return false;
+    this.#isBehind = false;
+    this.#isRead = true;
+    return true;
   }
 
   /**
@@ -412,6 +430,12 @@ function writePermits(database: Database, permits: readonly Permit[]): void {
   const put = database.query("INSERT INTO permits VALUES (?, ?, ?, ?, ?, ?)");
   for (const [place, { source, since, until, by, note }] of permits.entries())
     put.run(source, place, since, until === "permanent" ? null : until, by, note ?? null);
+}
+
+/** A person's word is known nowhere else: what could not be read at the start stays, unless there is a newer one. */
+function laidOver(before: readonly Permit[], since: readonly Permit[]): Permit[] {
+  const renewed = new Set(since.map(({ source }) => source));
+  return [...before.filter(({ source }) => !renewed.has(source)), ...since];
 }
 
 function permitOfRow(row: Row): Permit {
