@@ -41,7 +41,7 @@ export class Allowlist {
     this.#permits.set(permit.source, {
       permit,
       range: parseRange(permit.source)!,
-      why: `${permit.source} was allowed by ${permit.by}`,
+      why: `${permit.source} was allowed by ${permit.by}${permit.note ? `: ${permit.note}` : ""}`,
     });
     return true;
   }
