@@ -50,6 +50,12 @@ export class Effects {
     return this.parts.clock.now() - this.#ineffectiveAt < INEFFECTIVE_MS ? "moved" : "holds";
   }
 
+  /** Another firewall, or none, takes over: what was seen of the last one is forgotten. */
+  restartProof(): void {
+    this.#ineffectiveAt = Number.NEGATIVE_INFINITY;
+    this.#isExhausted = false;
+  }
+
   readonly submit = (decision: Decision): void => {
     this.parts.journal?.(decision);
     switch (decision.kind) {

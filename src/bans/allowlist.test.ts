@@ -81,6 +81,8 @@ describe("permits", () => {
     expect(allowlist.match(source("203.0.113.9"))?.why).toBe("203.0.113.0/24 was allowed by ada");
     expect(allowlist.size).toBe(size + 1);
     expect(allowlist.fixed.length).toBe(size);
+    allowlist.permit({ ...permit("203.0.113.0/24"), note: "load test" });
+    expect(allowlist.match(source("203.0.113.9"))?.why).toBe("203.0.113.0/24 was allowed by ada: load test");
     expect(allowlist.forbid(source("203.0.113.9"))).toBeUndefined();
     expect(allowlist.forbid(source("203.0.113.0/24"))?.by).toBe("ada");
     expect(allowlist.match(source("203.0.113.9"))).toBeNull();

@@ -43,7 +43,7 @@ export class Allowlist {
     this.#permits.set(permit.source, {
       permit,
       range: parseRange(permit.source)!,
-      why: `${permit.source} was allowed by ${permit.by}`,
+      why: `${permit.source} was allowed by ${permit.by}${permit.note ? `: ${permit.note}` : ""}`,
     });
     this.#nextEnd = Math.min(this.#nextEnd, endOf(permit));
     return true;

@@ -156,7 +156,7 @@ export const COMMANDS: readonly Command[] = [
     summary: "never ban an address or CIDR, for a while or for good",
     details: [
       "Bans in the range end. It stands over restarts, until disallow or the end of its time.",
-      "What the configuration's allowlist says stands beside it.",
+      "What the configuration's allowlist says stands beside it. Ranges: IPv4 /16, IPv6 /32 or smaller.",
     ],
     operand: { name: "ADDRESS", min: 1, max: 1 },
     options: [
@@ -178,6 +178,7 @@ export const COMMANDS: readonly Command[] = [
     name: "disallow",
     group: "Bans",
     summary: "take back what allow has said",
+    details: ["For the same address or CIDR as allow named. The configuration's allowlist is not touched."],
     operand: { name: "ADDRESS", min: 1, max: 1 },
     options: [JSON_OUT, CONFIG, SOCKET],
     load: () => import("../commands/allow.ts"),

@@ -89,6 +89,19 @@ describe("status", () => {
     expect(out).toContain("/var/log/\\x1b]0;x\\x07");
   });
 
+  test("says whom a global anomaly gets banned, and counts one of a kind as one", async () => {
+    const plain = target.status();
+    const anomaly = { since: plain.at - 1000, verdict: { sources: 1, bansParticipants: true } as never };
+    target.status = () => ({
+      ...plain,
+      engine: { ...plain.engine, site: { ...plain.engine.site, anomaly } },
+      firewall: { ...plain.firewall, entries: 1, droppedPackets: 1 },
+    });
+    const { out } = await run("status");
+    expect(out).toContain("from 1 source; sources that do nothing else are banned");
+    expect(out).toContain("1 entry, 1 packet dropped");
+  });
+
   test("says when it will arm by itself", async () => {
     const plain = target.status();
     target.status = () => ({

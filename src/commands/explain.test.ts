@@ -89,7 +89,7 @@ describe("the words", () => {
     const manual = { scope: "manual", at: site.at, by: "ada", note: "why\x1bnot" } as const;
     site.engine.ban("192.0.2.5" as Source, manual, "permanent", site.emit);
     expect(said(site, "192.0.2.5")).toMatch(/banned, 1st offence, permanently\n {2}why +manual by ada: why\\x1bnot\n/);
-    expect(said(site, "198.51.100.7")).toMatch(/^198\.51\.100\.7 {3}never banned\n/);
+    expect(said(site, "198.51.100.7")).toMatch(/^198\.51\.100\.7 {3}exempt from bans\n/);
     expect(said(site, "192.0.2.77")).toContain("none in the last ten minutes");
   });
 });

@@ -47,7 +47,7 @@ function headline(
     const word = ban.enforcement === "dry-run" ? "would be banned (dry run)" : "banned";
     return `${source}   ${paint(io, "red", word)}, ${ordinal(ban.ban.banCount)} offence, ${left}`;
   }
-  const facts = [paint(io, "green", allowed === null ? "not banned" : "never banned")];
+  const facts = [paint(io, "green", allowed === null ? "not banned" : "exempt from bans")];
   if (offences > 0) facts.push(`${ordinal(offences)} offence served`);
   if (now?.trusted) facts.push("trusted: it proved an account lately");
   if (state !== "armed") facts.push(`the detector is ${state === "learning" ? "still learning" : state}`);

@@ -2,7 +2,7 @@ import { type CommandIo, type CommandRun, EXIT } from "../cli/command.ts";
 import { connect, tellNoAnswer, toldAsJson } from "../cli/control.ts";
 import { columns, counted, paint, printable, spanText } from "../cli/terminal.ts";
 import type { HealthCheck, SystemStatus } from "../status.ts";
-import { baselineSourceText } from "../wording.ts";
+import { bannedForText, baselineSourceText } from "../wording.ts";
 
 /** `status`: the SystemStatus in a screenful, or whole as JSON. */
 export const run: CommandRun = async (args, io) => {
@@ -58,7 +58,7 @@ function anomalyLines({ at, engine }: SystemStatus, io: Pick<CommandIo, "color">
       paint(
         io,
         "red",
-        `  global anomaly firing for ${spanText(at - anomaly.since)}, from ${counted(anomaly.verdict.sources, "source")}; nobody is banned for it`,
+        `  global anomaly firing for ${spanText(at - anomaly.since)}, from ${counted(anomaly.verdict.sources, "source")}; ${bannedForText(anomaly.verdict)}`,
       ),
     );
   }
@@ -77,7 +77,7 @@ function anomalyLines({ at, engine }: SystemStatus, io: Pick<CommandIo, "color">
 function firewallText({ firewall }: SystemStatus): string {
   const hooks = firewall.hooks.length > 0 ? ` from ${firewall.hooks.join(", ")}` : "";
   return printable(
-    `${firewall.backend}${hooks}, ${firewall.entries} entries, ${firewall.droppedPackets} packets dropped`,
+    `${firewall.backend}${hooks}, ${firewall.entries} ${firewall.entries === 1 ? "entry" : "entries"}, ${counted(firewall.droppedPackets, "packet")} dropped`,
   );
 }
 

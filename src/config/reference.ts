@@ -3,8 +3,9 @@ import { stringify } from "yaml";
 import { configJsonSchema, configKeys, type JsonSchema, type Key, rowKeys } from "./keys.ts";
 
 const YAML_HEAD = `# anomaly-detector: every key, with its default. An empty file means exactly the same.
-# Durations have a unit: 500ms, 10s, 10m, 2h30m, 30d. See what a change does before it is in force:
-#   anomaly-detector check --config FILE
+# Durations have a unit: 500ms, 10s, 10m, 2h30m, 30d. Before a change is in force:
+#   anomaly-detector check --config FILE                  finds its mistakes
+#   anomaly-detector replay access.log --compare FILE     shows what it would do differently
 `;
 
 /** config/anomaly-detector.yaml: every key with its default; keys without one are commented out, with an example. */

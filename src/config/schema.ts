@@ -243,14 +243,16 @@ export const configSchema = z.strictObject({
         .max(200)
         .prefault([])
         .describe(
-          "Classes for paths of applications that are not known, before the built-in ones; the first row that matches counts (adaptive).",
+          "Classes for paths of applications that are not known, before the built-in ones: rows like {path: /api/mini/*, class: preview}; the first that matches counts (adaptive).",
         )
         .meta({ title: "list of rows" }),
       tuning: z
         .record(z.string(), z.unknown())
         .transform(readNumbers)
         .prefault({})
-        .describe("Numbers of the adaptive profile by their name in docs/detection.md, in place of the built-in ones.")
+        .describe(
+          "Numbers of the adaptive profile by their name in docs/detection.md, like {sustainedShare: 0.8}, in place of the built-in ones.",
+        )
         .meta({ title: "name: number, …", examples: [{ sustainedShare: 0.8, "cost.asset": 0.2 }] }),
       error_surge: section(
         {

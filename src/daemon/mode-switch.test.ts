@@ -81,6 +81,14 @@ class Daemon {
     await this.worker.idle();
   }
 
+  /** A request of the banned source reaches the log, ten seconds later. */
+  async request(): Promise<void> {
+    await this.clock.advance(10_000);
+    const at = this.clock.now();
+    const asked = { method: "GET", path: "/", status: 200, bytes: 1, requestSeconds: 0 };
+    this.engine.observe({ at, source: ADDRESS as never, ...asked }, this.effects.submit);
+  }
+
   get state() {
     return {
       state: this.engine.status().state,
@@ -138,19 +146,29 @@ describe("disarming", () => {
   test("requests of what is only said to be banned prove nothing about the firewall", async () => {
     await daemon.modes.say("watch-only", "ada");
     const told = daemon.told.length;
-    for (let i = 1; i <= 10; i++) {
-      const record = {
-        at: START + i * 10_000,
-        source: ADDRESS as never,
-        method: "GET",
-        path: "/",
-        status: 200,
-        bytes: 1,
-      };
-      daemon.engine.observe(record, daemon.effects.submit);
-    }
+    for (let i = 1; i <= 10; i++) await daemon.request();
     expect(daemon.told.slice(told).filter((told) => told.startsWith("alert"))).toEqual([]);
     expect(daemon.engine.banOf(ADDRESS)?.leakedRequests).toBe(0);
+  });
+
+  test("what gets through while our rules go one after the other proves nothing", async () => {
+    const remove = daemon.real.remove.bind(daemon.real);
+    daemon.real.remove = async () => {
+      await remove();
+      await daemon.request();
+    };
+    await daemon.modes.say("watch-only", "ada");
+    await daemon.worker.idle();
+    expect(daemon.told.filter((told) => told.startsWith("alert"))).toEqual([]);
+    expect([daemon.effects.proof, daemon.engine.banOf(ADDRESS)?.leakedRequests]).toEqual(["holds", 0]);
+  });
+
+  test("what was proven of the firewall before is forgotten with it", async () => {
+    await daemon.request();
+    await daemon.worker.idle();
+    expect([daemon.effects.proof, daemon.engine.banOf(ADDRESS)?.leakedRequests]).toEqual(["exhausted", 1]);
+    await daemon.modes.say("watch-only", "ada");
+    expect([daemon.effects.proof, daemon.engine.banOf(ADDRESS)?.leakedRequests]).toEqual(["holds", 0]);
   });
 
   test("that fails leaves the bans in force", async () => {

@@ -7,6 +7,7 @@ import type { Engine } from "../engine.ts";
 import { FirewallError } from "../firewall/firewall.ts";
 import type { FirewallGate } from "../firewall/gate.ts";
 import type { FirewallWorker } from "../firewall/worker.ts";
+import type { BanStatus } from "../status.ts";
 import type { Logger } from "./logger.ts";
 
 /** What is switched. */
@@ -15,8 +16,8 @@ export interface ModeParts {
   readonly arming: Arming;
   readonly gate: Pick<FirewallGate, "open" | "close" | "isOpen">;
   readonly worker: Pick<FirewallWorker, "exclusive">;
-  readonly engine: Pick<Engine, "bans" | "settle">;
-  readonly effects: Pick<Effects, "submit">;
+  readonly engine: Pick<Engine, "bans" | "settle" | "restartProof">;
+  readonly effects: Pick<Effects, "submit" | "restartProof">;
   /** Makes the engine see the mode. */
   readonly apply: (mode: Mode) => void;
   readonly save: (memory: ArmingMemory) => void;
@@ -57,17 +58,17 @@ export class ModeSwitch {
     const count = () => engine.bans().length;
     if (gate.isOpen === (mode === "enforce")) return { result: "unchanged", mode, bans: count() };
     try {
-      await worker.exclusive(() => (mode === "enforce" ? gate.open() : gate.close()));
+      await worker.exclusive(() => (mode === "enforce" ? gate.open() : this.#close()));
     } catch (error) {
       if (!(error instanceof FirewallError)) throw error;
       this.#failedAt = this.parts.clock.now();
       log.error({ by, error: error.message }, `could not switch to ${mode}`);
       return { result: "failed", detail: error.message };
     }
+    this.#restartProof();
     apply(mode);
     this.parts.effects.submit({ kind: "mode", at: this.parts.clock.now(), mode, by, bans: count() });
     if (mode === "enforce") this.#putInForce();
-    else this.#onlySay();
     return { result: "changed", mode, bans: count() };
   }
 
@@ -77,11 +78,31 @@ export class ModeSwitch {
     for (const { ban } of this.parts.engine.bans()) this.parts.effects.submit({ kind: "ban", at, ban });
   }
 
-  /** The kernel holds nothing any more; the bans stay as what would be. */
-  #onlySay(): void {
+  /** The bans stay as what would be, and before our rules go one after the other: who comes meanwhile is no leak. */
+  async #close(): Promise<void> {
+    const { engine, gate } = this.parts;
+    const bans = engine.bans();
+    this.#settle(bans, "dry-run");
+    try {
+      await gate.close();
+    } catch (error) {
+      this.#settle(
+        bans.filter(({ enforcement }) => enforcement === "in-force"),
+        "done",
+      );
+      throw error;
+    }
+  }
+
+  #settle(bans: readonly BanStatus[], result: "done" | "dry-run"): void {
     const at = this.parts.clock.now();
-    for (const { ban } of this.parts.engine.bans())
-      this.parts.engine.settle({ decision: { kind: "ban", at, ban }, result: "dry-run", at });
+    for (const { ban } of bans) this.parts.engine.settle({ decision: { kind: "ban", at, ban }, result, at });
+  }
+
+  /** What was proven of the firewall that was there before says nothing of the one that comes, or of none. */
+  #restartProof(): void {
+    this.parts.engine.restartProof(this.parts.clock.now());
+    this.parts.effects.restartProof();
   }
 
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
