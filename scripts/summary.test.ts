@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { parseSummary, summaryText, total } from "./summary.ts";
+import { failureExcerpts, parseSummary, summaryText, total } from "./summary.ts";
 
 const OUTPUT = `x/b.test.ts:
  99 fail
@@ -54,4 +54,21 @@ test("several runs are summed; one that ended badly without saying why is a fail
     { tests, code: 1 },
   ];
   expect(total(runs, [true, false])).toEqual({ passed: 13, failed: 4, skipped: 2 });
+});
+
+test("what failed is told again with what was printed for it, not for others", () => {
+  const output = `a.test.ts:
+printed for the first
+(pass) first [1.00ms]
+error: expected 1
+(fail) second > inner [2.00ms]
+(skip) third
+${Array.from({ length: 60 }, (_, i) => `line ${i}`).join("\n")}
+(fail) fourth
+ 1 pass`;
+  const [second, fourth, ...others] = failureExcerpts(output);
+  expect(second).toBe("error: expected 1\n(fail) second > inner [2.00ms]");
+  expect(fourth!.split("\n")).toHaveLength(31);
+  expect(fourth).toEndWith("line 59\n(fail) fourth");
+  expect(others).toEqual([]);
 });

@@ -44,6 +44,28 @@ export function total(
   return sum;
 }
 
+/** Most lines of what a failed test printed that are told again. */
+const EXCERPT_LINES = 30;
+
+/** Each test that failed, with the last lines that were printed for it: to be read beneath hours of others' output. */
+export function failureExcerpts(output: string): string[] {
+  const lines = output.split("\n");
+  const excerpts: string[] = [];
+  let since = 0;
+  lines.forEach((line, i) => {
+    if (!/^\((pass|fail|skip|todo)\) /.test(line)) return;
+    if (line.startsWith("(fail)"))
+      excerpts.push(
+        lines
+          .slice(Math.max(since, i - EXCERPT_LINES), i + 1)
+          .join("\n")
+          .trim(),
+      );
+    since = i + 1;
+  });
+  return excerpts;
+}
+
 /** "12 passed, 0 failed, 3 skipped" */
 export function summaryText(summary: Summary): string {
   const skipped = summary.skipped > 0 ? `, ${summary.skipped} skipped` : "";

@@ -4,7 +4,7 @@
  */
 import { rmSync } from "node:fs";
 import { installPackages } from "./packages.ts";
-import { parseSummary, type Summary, summaryText, total } from "./summary.ts";
+import { failureExcerpts, parseSummary, type Summary, summaryText, total } from "./summary.ts";
 
 /** Longest the bun tests may take before they are ended and counted as failed. */
 const TESTS_LIMIT_MS = 35 * 60_000;
@@ -22,6 +22,7 @@ interface Run {
   readonly tests: Summary | null;
   readonly code: number;
   readonly skips: readonly string[];
+  readonly failures: readonly string[];
 }
 
 /**
@@ -59,7 +60,7 @@ async function runTests(args: readonly string[], late: boolean): Promise<Run> {
   clearTimeout(limit);
   if (late) process.stderr.write((await printed) + output);
   const skips = output.split("\n").filter((line) => /^\((skip|todo)\) /.test(line));
-  return { tests: parseSummary(output), code, skips };
+  return { tests: parseSummary(output), code, skips, failures: failureExcerpts(output) };
 }
 
 await installPackages();
@@ -75,6 +76,8 @@ const wanted = args.length > 0 ? [args] : lanes();
 const runs = await Promise.all(wanted.map((lane, i) => runTests(lane, i > 0)));
 const skips = runs.flatMap((run) => run.skips);
 if (skips.length > 0) console.log(`\nnot run:\n${skips.join("\n")}`);
+const failures = runs.flatMap((run) => run.failures);
+if (failures.length > 0) console.log(`\nfailed:\n\n${failures.join("\n\n")}`);
 const result = total(runs, steps);
 console.log(`\n${summaryText(result)}`);
 process.exit(result.failed === 0 ? 0 : 1);

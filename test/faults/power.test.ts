@@ -97,6 +97,8 @@ class Host {
     expect(health.find(({ name }) => name === "state")).toMatchObject({ level: "ok" });
     expect(readdirSync(dirname(daemon.statePath)).filter((name) => /corrupt|newer/.test(name))).toEqual([]);
     await daemon.caughtUp(lines);
+    // What is asked while it warms up is what it learns from.
+    await until("the warm-up to be over", async () => (await daemon.status()).engine.state === "armed");
     daemon.write(new Array<string>(150).fill("203.0.114.1"), "/login");
     await daemon.caughtUp(lines + 150);
     await until("somebody new to be banned", async () => (await daemon.kernel()).includes("203.0.114.1"));
