@@ -116,9 +116,10 @@ class Daemon {
     const status = () => view.status();
     // The kernel holds what the ledger says before anybody can ask, and before a line is read.
     await restoreBans(ground, { memory, audit, enforcement });
-    await startControl(ground, enforcement, status);
     const history = memory.history.bind(memory);
     const login = await startPage(ground, { status, history });
+    // Who answers there has started: whatever can be wrong with the configuration has been found by now.
+    await startControl(ground, enforcement, status);
     // From here on time moves: by the log, by the clock where it is silent.
     await reading.start();
     memory.watch({ tail: reading.tail, queue });
