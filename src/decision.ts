@@ -17,10 +17,10 @@ export interface BaselineSnapshot {
 }
 
 /**
- * Which test fired: the two of the contract, the fixed ceiling that guards the warm-up, or (opt-in) taking part in a
- * global anomaly and doing nothing else.
+ * Which test fired: the two of the contract, the fixed ceiling that guards the warm-up, a pace that multiplies
+ * (adaptive), or (opt-in) taking part in a global anomaly and doing nothing else.
  */
-export type Reason = "z-score" | "rate-multiple" | "ceiling" | "participant";
+export type Reason = "z-score" | "rate-multiple" | "ceiling" | "ramp" | "participant";
 
 /** Which stream of a source was measured: all its requests by cost, or its failures by meaning. */
 export type Stream = "requests" | "failures";
@@ -73,6 +73,8 @@ export interface SourceVerdict extends Evidence {
   readonly source: Source;
   /** When the visit that led here began: the first request with never ten quiet minutes since. */
   readonly firstAt?: EpochMs | undefined;
+  /** Of a ramp: its requests in three spans of `windowMs` one after the other, the earliest first. */
+  readonly ramp?: readonly [number, number, number] | undefined;
   /** Of a participant of a global anomaly: how often it looked, and how many sources do nothing else either. */
   readonly surge?: { readonly since: EpochMs; readonly looks: number; readonly crowd: number } | undefined;
 }

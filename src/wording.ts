@@ -50,6 +50,8 @@ export function conditionText(evidence: Evidence): string {
         return `rate ${overText(evidence.multiple, evidence.thresholds.rateMultiple, 1, " x mean")} x`;
       case "ceiling":
         return `rate ${evidence.comparedRate.toFixed(2)} > ceiling ${evidence.triggerRate.toFixed(2)} req/s`;
+      case "ramp":
+        return rampText(evidence);
       case "participant":
         return participantText(evidence);
       default:
@@ -67,6 +69,13 @@ export function conditionText(evidence: Evidence): string {
 /** " (preview)": the class of a path behind it; nothing for a page, which is what everything is that is nothing else. */
 export function kindText(kind: string | null | undefined): string {
   return kind === undefined || kind === null || kind === "page" ? "" : ` (${kind})`;
+}
+
+/** "ramp: 12, 31 and 84 times one page in 5m each" */
+function rampText({ ramp, windowMs }: Evidence & Pick<Partial<SourceVerdict>, "ramp">): string {
+  if (ramp === undefined) return "ramp";
+  const [before, then, now] = ramp.map(Math.round);
+  return `ramp: ${before}, ${then} and ${now} times one page in ${formatDuration(windowMs)} each`;
 }
 
 /** "participant of a global anomaly: 5 looks at what surges and nothing else, as 412 sources do" */

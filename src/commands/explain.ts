@@ -103,7 +103,8 @@ function firedRows(verdict: SourceVerdict, io: Pick<CommandIo, "color">): Row[] 
     const [value, limit] = apart(comparedRate, triggerRate, 2);
     return [["ceiling", value, `> ${limit} req/s`, fired, `${doing}, during the warm-up`]];
   }
-  if (reasons.includes("participant")) return [["participant", printable(conditionText(verdict), 300), fired, doing]];
+  for (const reason of ["participant", "ramp"] as const)
+    if (reasons.includes(reason)) return [[reason, printable(conditionText(verdict), 300), fired, doing]];
   const norm = `norm for one source ${baseline.mean.toFixed(2)} ± ${baseline.stddev.toFixed(2)}`;
   const test = (name: string, reason: "z-score" | "rate-multiple", value: number, limit: number, unit: string): Row => {
     const [left, right] = apart(value, limit, 1);

@@ -10,6 +10,7 @@ import type { RequestClass } from "./class-table.ts";
 import { Mark } from "./event-ring.ts";
 import { Participants } from "./participants.ts";
 import { PathSketch } from "./path-sketch.ts";
+import { RAMP_LOOK_SECONDS, Ramps } from "./ramps.ts";
 import { bansParticipants, type SavedSite, Site } from "./site.ts";
 import type { SavedLevel } from "./slow-failures.ts";
 import { type SavedSourceBaseline, SourceBaseline } from "./source-baseline.ts";
@@ -68,6 +69,7 @@ export class Detector {
   readonly #judge: SourceJudge;
   readonly #site: Site;
   readonly #sourceBaseline: SourceBaseline;
+  readonly #ramps: Ramps;
   /** Who takes part in a surge; null unless such sources are to be banned. */
   #participants: Participants | null;
   /** What `resume` goes on from, while the windows are being refilled: nothing is taught or judged until then. */
@@ -91,6 +93,7 @@ export class Detector {
     });
     this.#appraiser = new Appraiser(detection, tuning, this.#windows.table);
     this.#judge = new SourceJudge(detection, tuning, this.#windows.table, this.#appraiser);
+    this.#ramps = new Ramps(this.#windows.table, tuning);
     this.#site = new Site(settings, tuning, this.#windows);
     this.#participants = bansParticipants(settings) ? new Participants(tuning) : null;
     this.#present = { at: 0, isLearning: true, site: this.#site.baseline, sources: this.sourceBaseline };
@@ -334,6 +337,7 @@ export class Detector {
       this.#now = ++this.#second * 1000;
       this.#windows.evict(this.#now);
       this.#mature(SILENT);
+      this.#lookForRamps();
     }
     this.#now = at;
     this.#windows.evict(at);
@@ -365,6 +369,7 @@ export class Detector {
     this.#windows.evict(this.#now);
     events.elapsed(this.#now);
     this.#mature(events);
+    this.#lookForRamps();
     this.#judgeSite(events);
     if (this.#participants !== null) this.#judgeParticipants(this.#participants, events);
     if (this.#now >= this.#recalculateAt) this.#recalculate(events);
@@ -392,6 +397,11 @@ export class Detector {
     this.#judgeSite(events);
   }
 
+  #lookForRamps(): void {
+    if (this.#isContract || this.#second % RAMP_LOOK_SECONDS !== 0) return;
+    this.#ramps.look(this.#settings.detection.window);
+  }
+
   #recalculate(events: DetectorEvents): void {
     const every = this.#settings.baseline.recalculate_every;
     this.#recalculateAt += Math.max(1, Math.ceil((this.#now - this.#recalculateAt + 1) / every)) * every;
@@ -415,7 +425,10 @@ export class Detector {
     const requests = table.rows.requests(slot);
     if (requests < BUSY_REQUESTS) return;
     const weight = requests < SKETCHED_WHOLE ? 1 : SAMPLE;
-    if (requests % weight === 0) table.openSketch(slot).add(path, record.status, record.userAgent, weight, kind);
+    if (requests % weight !== 0) return;
+    const sketch = table.openSketch(slot);
+    sketch.add(path, record.status, record.userAgent, weight, kind);
+    if (record.status === 200 && record.method === "GET") sketch.addFetch(record.bytes, weight);
   }
 
   #judgeSource(
@@ -426,7 +439,12 @@ export class Detector {
     kind?: RequestClass,
   ): void {
     if (this.#refilling !== null || !this.#windows.table.isLive(slot)) return;
-    const verdict = this.#judge.judge(slot, slowLevel, this.#norms());
+    const norms = this.#norms();
+    let verdict = this.#judge.judge(slot, slowLevel, norms);
+    if (verdict === null) {
+      const spans = this.#ramps.of(slot);
+      if (spans !== null) verdict = this.#judge.ramp(slot, spans, norms);
+    }
     if (verdict === null) return;
     // A source too quiet to be sketched is known by the request that decided.
     if (verdict.topPaths.length > 0 || record === null) events.verdict(verdict);

@@ -16,13 +16,36 @@ export class PathSketch {
   readonly #pathKinds: (string | undefined)[] = [];
   readonly #statuses: number[] = [];
   readonly #statusCounts: number[] = [];
+  #total = 0;
+  #fetches = 0;
+  #fetchedBytes = 0;
   userAgent: string | undefined;
+  /** More than one program asked, as far as they say who they are. */
+  mixesAgents = false;
 
   /** Counts a request; `weight` is how many it stands for, `kind` the class it was taken for, where there are classes. */
   add(path: string, status: number, userAgent: string | undefined, weight: number, kind?: string): void {
     this.#addPath(path, Math.min(queryStart(path), MAX_TEXT), weight, kind);
     this.#addStatus(status, weight);
-    if (userAgent !== undefined) this.userAgent = headOf(userAgent, MAX_TEXT);
+    this.#total += weight;
+    if (userAgent !== undefined) this.#setAgent(headOf(userAgent, MAX_TEXT));
+  }
+
+  /** Counts a request of those in `add` as one that fetched something, whole. */
+  addFetch(bytes: number, weight: number): void {
+    this.#fetches += weight;
+    this.#fetchedBytes += bytes * weight;
+  }
+
+  /** The share of its most frequent path in all that was counted. */
+  get topShare(): number {
+    return this.#total === 0 ? 0 : Math.max(...this.#pathCounts) / this.#total;
+  }
+
+  /** The share of all that was counted that fetched something, and how large that was on average. */
+  get fetched(): { readonly share: number; readonly bytes: number } {
+    if (this.#fetches === 0) return { share: 0, bytes: 0 };
+    return { share: this.#fetches / this.#total, bytes: this.#fetchedBytes / this.#fetches };
   }
 
   /** Most frequent first, at most `limit`. */
@@ -37,6 +60,11 @@ export class PathSketch {
   statuses(limit = 5): { status: number; count: number }[] {
     const statuses = this.#statuses.map((status, i) => ({ status, count: this.#statusCounts[i]! }));
     return statuses.sort((a, b) => b.count - a.count).slice(0, limit);
+  }
+
+  #setAgent(agent: string): void {
+    if (this.userAgent !== undefined && this.userAgent !== agent) this.mixesAgents = true;
+    this.userAgent = agent;
   }
 
   /** The first `length` characters of `path`: cut out only when they are new. */

@@ -5,6 +5,7 @@ import type { SurgeReading, TestReading } from "../explanation.ts";
 import type { Appraiser } from "./appraiser.ts";
 import { type Bars, barsOf } from "./bars.ts";
 import type { Suspect } from "./participants.ts";
+import { RAMP_SPAN_MS, type RampSpans } from "./ramps.ts";
 import { SLOW_MS } from "./slow-failures.ts";
 import type { SourceTable } from "./source-table.ts";
 import { SUSTAINED_MS } from "./source-windows.ts";
@@ -75,6 +76,29 @@ export class SourceJudge {
     if (this.#isContract) return norms.isLearning ? this.#ceiling(slot, norms) : this.#requests(slot, norms);
     if (norms.isLearning) return this.#ceiling(slot, norms) ?? this.#failures(slot, slowLevel, norms);
     return this.#requests(slot, norms) ?? this.#failures(slot, slowLevel, norms) ?? this.#sustained(slot, norms);
+  }
+
+  /** The verdict on a source that repeats one page at a pace that multiplies. Its rate is below its trigger. */
+  ramp(slot: number, spans: RampSpans, norms: Norms): SourceVerdict | null {
+    if (norms.isLearning || this.#isTrusted(slot, norms)) return null;
+    const seconds = RAMP_SPAN_MS / 1000;
+    const [before, then, now] = spans;
+    const mean = before / seconds;
+    // Of a span's own requests, as if each came by chance.
+    const baseline: BaselineSnapshot = {
+      at: norms.at,
+      mean,
+      stddev: Math.sqrt(before) / seconds,
+      errorRate: 0,
+      samples: 1,
+      from: "rolling",
+    };
+    const rate = now / seconds;
+    const verdict = this.#verdict(slot, "requests", RAMP_SPAN_MS, rate, baseline, this.thresholds, false, norms);
+    const triggerRate = (then / seconds) * this.tuning.rampGrowth;
+    // Errors are known of one minute and of ten.
+    const errors = Math.min(now, this.table.rows.sustainedErrors(slot));
+    return { ...verdict, requests: now, errors, rate, triggerRate, reasons: ["ramp"], ramp: spans };
   }
 
   /** The verdict on a source that does nothing but what surges since `since`. Its rate is below its trigger. */

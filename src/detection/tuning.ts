@@ -44,6 +44,16 @@ export interface Tuning {
   readonly freezeMs: number;
   /** How long the site must be normal before its anomaly is over. */
   readonly calmMs: number;
+  /** A ramp has so many requests in the last of three spans of five minutes … */
+  readonly rampRequests: number;
+  /** … each so many times those of the span before, … */
+  readonly rampGrowth: number;
+  /** … the last adding so many times what the one before it added, … */
+  readonly rampSteadiness: number;
+  /** … and this share of all it does is to fetch one page again, … */
+  readonly rampShare: number;
+  /** … of so many bytes. */
+  readonly rampBytes: number;
   /** With global.ban_participants: a path surges from this share of the excess, when all that do make up the other. */
   readonly surgingShare: number;
   readonly surgingTotal: number;
@@ -143,6 +153,16 @@ export const TUNING: Tuning = {
   freezeMs: 15 * 60_000,
   // One window: everything that was hot has left it.
   calmMs: 60_000,
+  // Sixteen a minute of one page, without a file of it: more than somebody who waits for news reloads by hand.
+  rampRequests: 80,
+  // The tabs and screens of a house are switched on one by one; what is turned up doubles again and again.
+  rampGrowth: 1.6,
+  // What comes one by one adds as much in every span as in the one before, also while it seems to multiply.
+  rampSteadiness: 1.4,
+  // Whoever has a browser, or a second task, asks for other things besides: files, other pages, an account.
+  rampShare: 0.95,
+  // A page costs the server something; what screens, meters and monitors ask for all day is a few hundred bytes.
+  rampBytes: 3000,
   // A flood has a handful of targets; the files and pages of a crowd are many, and so is growth of the whole site.
   surgingShare: 0.1,
   // What is asked for besides during a surge is not what it is made of.

@@ -109,6 +109,19 @@ export const ATTACKS: readonly Case[] = [
     expected: [ban(620), { must: "no-alert" }],
   },
   {
+    name: "ramp_quiet",
+    why: "A flood of one page that begins with three requests a minute and grows by an eighth each minute. Ten times that, half an hour of doubling later, is still far below what a single source may do: it must be caught by how it grows.",
+    seconds: CALM + 1300,
+    build: (trace) =>
+      flood(
+        trace,
+        1300,
+        (at) => 0.05 * 1.125 ** ((at - CALM) / 60),
+        () => ARTICLE,
+      ),
+    expected: [ban(1173), { must: "no-alert" }],
+  },
+  {
     name: "pulse",
     why: "Six seconds at thirty requests a second, then rest until three quarters of a minute are over: average and peak tell different stories.",
     seconds: CALM + 600,

@@ -771,4 +771,50 @@ export const INNOCENTS: readonly Case[] = [
     },
     expected: NO_BAN,
   },
+  {
+    name: "morning_screens",
+    why: "The thirty screens of a hospital's corridors go on one after the other between eight and a quarter to nine. Each loads its page and the files of it, and then asks for the same list every half minute, all day.",
+    seconds: CALM + 3600,
+    build(trace) {
+      for (let screen = 0; screen < 30; screen++) {
+        const on = CALM + screen * 90 + trace.between(0, 60);
+        trace.add(on, OFFICE, "GET", "/board/", 200, { bytes: 6000 });
+        for (const file of ["board.css", "board.js", "clock.svg", "font.woff2"])
+          trace.add(on + 1, OFFICE, "GET", `/board/${file}`, 200);
+        trace.every(on + 2, CALM + 3600, 30, (at) =>
+          trace.add(at, OFFICE, "GET", "/board/now.json", 200, { bytes: 900 }),
+        );
+      }
+    },
+    expected: [...NO_BAN, { must: "no-alert" }],
+  },
+  {
+    name: "screens_only",
+    why: "The same, of screens that have their page with them and ask for nothing but the list: they are seen to come one by one.",
+    seconds: CALM + 3600,
+    build(trace) {
+      for (let screen = 0; screen < 30; screen++)
+        trace.every(CALM + screen * 90, CALM + 3600, 30, (at) =>
+          trace.add(at + trace.between(0, 4), OFFICE, "GET", "/board/now.json", 200, {
+            bytes: 900,
+            agent: "Board/2.1",
+          }),
+        );
+    },
+    expected: [...NO_BAN, { must: "no-alert" }],
+  },
+  {
+    name: "office_ticker",
+    why: "In an office word goes round that something has happened: every five minutes twice as many people have the ticker open, which asks for itself every twenty seconds. All have the same browser. A machine grows like that, but it loads no files.",
+    seconds: CALM + 2400,
+    build(trace) {
+      for (let person = 0; person < 24; person++) {
+        const from = CALM + 30 + 300 * Math.log2(1 + person);
+        for (const file of ["style.css", "main.js", "logo.svg"])
+          trace.add(from + 1, OFFICE, "GET", `/theme/${file}`, 200);
+        trace.every(from, CALM + 2400, 20, (at) => trace.add(at, OFFICE, "GET", "/live/", 200, { bytes: 5000 }));
+      }
+    },
+    expected: [...NO_BAN, { must: "no-alert" }],
+  },
 ];

@@ -1,0 +1,93 @@
+import { describe, expect, test } from "bun:test";
+import type { EpochMs } from "../accesslog/record.ts";
+import type { Source } from "../net/cidr.ts";
+import { v4Of } from "../net/ip.ts";
+import { Mark } from "./event-ring.ts";
+import { Ramps } from "./ramps.ts";
+import { SourceWindows } from "./source-windows.ts";
+import { TUNING } from "./tuning.ts";
+
+const SOURCE = "192.0.2.1" as Source;
+const ADDRESS = v4Of(SOURCE);
+const START = Date.UTC(2026, 1, 9, 9) as EpochMs;
+
+interface Pace {
+  /** Requests in each minute, one after the other. */
+  readonly minutes: readonly number[];
+  /** What request number n of a minute costs; 1 is a page asked for again. */
+  readonly cost?: (n: number) => number;
+  readonly path?: (n: number) => string;
+  readonly agent?: (n: number) => string;
+  /** Bytes of a page that is fetched; null where it is something else that is asked. */
+  readonly bytes?: (n: number) => number | null;
+}
+
+/** What is found of a source at each minute's end. */
+function follow({ minutes, cost = () => 1, path = () => "/a", agent = () => "x", bytes = () => 9000 }: Pace) {
+  const windows = new SourceWindows({ windowMs: 60_000, isSustained: true }, 100, TUNING, () => {});
+  const ramps = new Ramps(windows.table, TUNING);
+  let now = START;
+  return minutes.map((requests) => {
+    for (let n = 0; n < requests; n++) {
+      const at = (now + Math.floor((n * 60_000) / requests)) as EpochMs;
+      windows.evict(at);
+      const slot = windows.slotOf(SOURCE, ADDRESS) ?? windows.claim(SOURCE, at, ADDRESS);
+      windows.count(slot, at, cost(n), cost(n), Mark.request);
+      if (windows.table.rows.requests(slot) < 8) continue;
+      const sketch = windows.table.openSketch(slot);
+      sketch.add(path(n), 200, agent(n), 1);
+      const fetched = bytes(n);
+      if (fetched !== null) sketch.addFetch(fetched, 1);
+    }
+    now = (now + 60_000) as EpochMs;
+    windows.evict((now - 1) as EpochMs);
+    ramps.look(60_000);
+    const slot = windows.slotOf(SOURCE, ADDRESS);
+    return slot === undefined ? null : ramps.of(slot);
+  });
+}
+
+/** Doubles every five minutes: 16, 32, 64, 128 … in five. */
+const DOUBLING = [3, 3, 4, 3, 3, 6, 7, 6, 7, 6, 13, 12, 13, 13, 13, 25, 26, 25, 26, 26];
+
+const firstFound = (found: ReturnType<typeof follow>) => found.findIndex((spans) => spans !== null);
+
+describe("Ramps", () => {
+  test("a page asked for twice as often every five minutes is found before it is ten times as often", () => {
+    const found = follow({ minutes: DOUBLING });
+    expect(firstFound(found)).toBeWithin(14, 19);
+    expect(found[firstFound(found)]).toEqual([23, 44, 90]);
+  });
+
+  test.each<[string, Pace]>([
+    ["is steady", { minutes: new Array<number>(60).fill(40) }],
+    ["begins at once", { minutes: [...new Array<number>(5).fill(0), ...new Array<number>(30).fill(60)] }],
+    ["grows by as much each minute", { minutes: Array.from({ length: 60 }, (_, i) => 2 + i * 2) }],
+    ["grows by a tenth each five minutes", { minutes: Array.from({ length: 60 }, (_, i) => 20 * 1.1 ** (i / 5)) }],
+    ["doubles but stays rare", { minutes: DOUBLING.map((n) => Math.ceil(n / 4)) }],
+    ["brings its files", { minutes: DOUBLING, cost: (n) => (n % 3 === 0 ? 0.1 : 1) }],
+    ["looks at new pages", { minutes: DOUBLING, cost: () => 0.45 }],
+    ["asks for two pages", { minutes: DOUBLING, path: (n) => (n % 8 === 0 ? "/b" : "/a") }],
+    ["fetches little", { minutes: DOUBLING, bytes: () => 700 }],
+    ["posts", { minutes: DOUBLING, bytes: (n) => (n % 4 === 0 ? null : 9000) }],
+    ["is two programs", { minutes: DOUBLING, agent: (n) => (n % 2 === 0 ? "x" : "y") }],
+  ])("a source that %s is not", (_, pace) => {
+    expect(firstFound(follow(pace))).toBe(-1);
+  });
+
+  test("a minute without a request is part of it; several begin it anew", () => {
+    expect(firstFound(follow({ minutes: [3, 3, 0, 5, 5, ...DOUBLING.slice(5)] }))).toBeWithin(14, 19);
+    expect(firstFound(follow({ minutes: [...DOUBLING.slice(0, 12), 0, 0, 0, 0, ...DOUBLING.slice(12)] }))).toBe(-1);
+  });
+
+  test("only so many are followed; the others are counted", () => {
+    const windows = new SourceWindows({ windowMs: 60_000, isSustained: true }, 20_000, TUNING, () => {});
+    const ramps = new Ramps(windows.table, TUNING);
+    for (let i = 0; i < 17_000; i++) {
+      const slot = windows.claim(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}` as Source, START, 0x0a000000 + i);
+      for (let n = 0; n < 2; n++) windows.count(slot, START, 1, 1, Mark.request);
+    }
+    ramps.look(60_000);
+    expect(ramps.missed).toBe(17_000 - 16_384);
+  });
+});

@@ -1,0 +1,130 @@
+import type { Source } from "../net/cidr.ts";
+import type { SourceTable } from "./source-table.ts";
+import type { Tuning } from "./tuning.ts";
+
+/** How often the sources are looked at, in seconds. */
+export const RAMP_LOOK_SECONDS = 60;
+/** Looks that make up one of the three spans that are held against each other: five minutes. */
+const SPAN_LOOKS = 5;
+const SPANS = 3;
+export const RAMP_SPAN_MS = SPAN_LOOKS * RAMP_LOOK_SECONDS * 1000;
+/** Sources followed at a time: those beyond it are seen only by what they ask for in one window. */
+const MOST = 16_384;
+/** Requests in a window from which a source is followed: most come once. */
+const FIRST = 2;
+/** What a source that is followed may look at besides: each first look costs less than one. */
+const FIRST_LOOKS = 3;
+/** Fewer than this in the first of the spans is no rate that something could have grown from. */
+const LEAST_BEFORE = 8;
+/** Minutes without a request after which a source is no longer followed. */
+const PATIENCE = 3;
+
+type Numbers = Pick<Tuning, "rampRequests" | "rampGrowth" | "rampSteadiness" | "rampShare" | "rampBytes">;
+
+/** Requests of a ramp in three spans of five minutes, the earliest first. */
+export type RampSpans = readonly [number, number, number];
+
+/** What a source did in each of the last minutes. */
+interface Followed {
+  /** Requests, the latest last: as many as the spans take. */
+  readonly minutes: number[];
+  /** Number of the last look that saw it ask for something. */
+  seen: number;
+}
+
+/**
+ * Sources that fetch one page, again and again and faster and faster, and nothing else: floods that begin far below any
+ * trigger. People who come one after another bring files, other pages and other programs; what devices ask for in turn
+ * is small, and they come one by one; what servers ask of themselves is posted. Only a machine that is being turned up
+ * fetches one page at a pace that multiplies. Looked for once a minute: a request costs nothing.
+ */
+export class Ramps {
+  readonly #followed = new Map<Source, Followed>();
+  readonly #found = new Map<number, { readonly visit: number; readonly spans: RampSpans }>();
+  #looks = 0;
+  /** Sources that were not followed because too many were; counted at each look. */
+  missed = 0;
+
+  constructor(
+    private readonly table: SourceTable,
+    private readonly numbers: Numbers,
+  ) {}
+
+  /** Takes down what each source did in its window; to be called once every RAMP_LOOK_SECONDS. */
+  look(windowMs: number): void {
+    const scale = (RAMP_LOOK_SECONDS * 1000) / windowMs;
+    this.#looks++;
+    this.#found.clear();
+    this.table.forEach((slot, source) => {
+      const requests = this.table.rows.requests(slot);
+      if (requests === 0) return;
+      const one = this.#follow(slot, source, requests);
+      if (one === null) return;
+      one.seen = this.#looks;
+      const spans = this.#spansOf(take(one, requests * scale));
+      if (spans !== null && this.#isOneThing(slot))
+        this.#found.set(slot, { visit: this.table.rows.visit(slot), spans });
+    });
+    for (const [source, one] of this.#followed) {
+      if (this.#looks - one.seen >= PATIENCE) this.#followed.delete(source);
+      else if (one.seen < this.#looks) take(one, 0);
+    }
+  }
+
+  /** The spans of a source that ramps up, as of the last look; null of every other. */
+  of(slot: number): RampSpans | null {
+    if (this.#found.size === 0) return null;
+    const found = this.#found.get(slot);
+    return found?.visit === this.table.rows.visit(slot) ? found.spans : null;
+  }
+
+  #follow(slot: number, source: Source, requests: number): Followed | null {
+    const known = this.#followed.get(source);
+    // By what its requests cost: a file, a proof of an account, trust, a first look all cost less than one.
+    if (this.table.rows.cost(slot) + FIRST_LOOKS < this.numbers.rampShare * requests) {
+      this.#followed.delete(source);
+      return null;
+    }
+    if (known !== undefined) return known;
+    if (requests < FIRST) return null;
+    if (this.#followed.size >= MOST) {
+      this.missed++;
+      return null;
+    }
+    const one = { minutes: [], seen: 0 };
+    this.#followed.set(source, one);
+    return one;
+  }
+
+  /** Of a source that multiplies from span to span, and by more and more; else null. */
+  #spansOf(minutes: readonly number[]): RampSpans | null {
+    if (minutes.length < SPANS * SPAN_LOOKS) return null;
+    const { rampRequests, rampGrowth, rampSteadiness } = this.numbers;
+    const [before, then, now] = [0, 1, 2].map((span) => sum(minutes, span * SPAN_LOOKS)) as [number, number, number];
+    const grows = before >= LEAST_BEFORE && then >= rampGrowth * before && now >= rampGrowth * then;
+    if (!grows || now < rampRequests) return null;
+    return now - then >= rampSteadiness * (then - before) ? [before, then, now] : null;
+  }
+
+  #isOneThing(slot: number): boolean {
+    const { rows } = this.table;
+    const sketch = this.table.sketchOf(slot);
+    const { rampShare, rampBytes } = this.numbers;
+    if (sketch === undefined || sketch.mixesAgents || sketch.topShare < rampShare) return false;
+    const { share, bytes } = sketch.fetched;
+    if (share < rampShare * rampShare || bytes < rampBytes) return false;
+    return rows.sustainedCost(slot) >= rampShare * rows.sustainedRequests(slot);
+  }
+}
+
+function take({ minutes }: Followed, requests: number): readonly number[] {
+  minutes.push(requests);
+  if (minutes.length > SPANS * SPAN_LOOKS) minutes.shift();
+  return minutes;
+}
+
+function sum(minutes: readonly number[], from: number): number {
+  let total = 0;
+  for (let i = from; i < from + SPAN_LOOKS; i++) total += minutes[i]!;
+  return total;
+}
