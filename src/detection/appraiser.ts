@@ -243,7 +243,8 @@ export class Appraiser {
     const { marks } = this.#appraisal;
     if (marks & Mark.excused) this.slow.forgive(source, at);
     const weight = failureWeight(marks, this.tuning);
-    if (marks & Mark.exploit) return this.slow.addExploit(source, weight, at, attemptOf(record, target));
+    if (marks & Mark.exploit)
+      return this.slow.addExploit(source, weight, at, attemptOf(record, target), (marks & Mark.certain) !== 0);
     // A login that was not refused is known to be wrong only when no page has followed.
     const isOpen = kind === "login" && record.method === "POST" && record.status < 400;
     if (isOpen) return this.slow.levelOf(source, at);

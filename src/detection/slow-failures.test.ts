@@ -70,18 +70,18 @@ describe("SlowFailures", () => {
 
   test("the same exploit again adds nothing, another one does, and then the first one again", () => {
     const slow = new SlowFailures(24);
-    const levels = [7, 7, 8, 8, 7].map((target) => slow.addExploit(A, 3, START, target));
+    const levels = [6, 6, 8, 8, 6].map((target) => slow.addExploit(A, 3, START, target, false));
     expect(levels).toEqual([3, 3, 6, 6, 9]);
     slow.add(A, 1, START);
-    expect(slow.addExploit(A, 3, START, 7)).toBe(10);
+    expect(slow.addExploit(A, 3, START, 6, false)).toBe(10);
   });
 
   test("what it asked for last is saved with the level", () => {
     const slow = new SlowFailures(24);
-    slow.addExploit(A, 3, START, 7);
+    slow.addExploit(A, 3, START, 6, false);
     const other = new SlowFailures(24);
     other.restore(slow.save(true));
-    expect(other.addExploit(A, 3, START, 7)).toBe(3);
+    expect(other.addExploit(A, 3, START, 6, false)).toBe(3);
   });
 });
 
@@ -98,6 +98,21 @@ describe("a surge of failures", () => {
     expect(failing(60, 1).isSurging(6, START)).toBe(false);
     expect(failing(6, 2).isSurging(6, START + HOUR)).toBe(true);
     expect(failing(6, 2).isSurging(6, START + HOUR + 1)).toBe(false);
+  });
+
+  test("lowers the bar of who guesses, or tries a hole that no mistake explains, from then on", () => {
+    const slow = new SlowFailures(24);
+    expect(slow.isLikeBotnet(A)).toBe(true);
+    slow.add(A, 1, START);
+    expect(slow.isLikeBotnet(A)).toBe(true);
+    slow.addExploit(A, 3, START, 6, false);
+    expect(slow.isLikeBotnet(A)).toBe(false);
+    slow.addExploit(A, 5, START, 8, true);
+    slow.addExploit(A, 3, START, 6, false);
+    expect(slow.isLikeBotnet(A)).toBe(true);
+    const other = new SlowFailures(24);
+    other.restore(slow.save(true));
+    expect(other.isLikeBotnet(A)).toBe(true);
   });
 
   test("looking for it has an end", () => {

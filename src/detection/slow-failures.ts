@@ -14,7 +14,7 @@ export type SavedLevel = readonly [source: Source, level: number | null, at: Epo
 interface Bucket {
   readonly level: number;
   readonly at: EpochMs;
-  /** What it asked for when it last tried a known weakness, hashed; 0 for nothing. */
+  /** What it asked for when it last tried a known weakness, hashed; odd once it has tried a blatant one; 0 for nothing. */
   readonly target: number;
 }
 
@@ -48,8 +48,12 @@ export class SlowFailures {
   }
 
   /** Adds an attempt on a known weakness; the same one again is a feed or a bookmark that is gone, and adds nothing. */
-  addExploit(source: Source, failures: number, at: EpochMs, target: number): number {
-    const isAgain = this.#levels.get(source)?.target === target;
+  addExploit(source: Source, failures: number, at: EpochMs, hash: number, isBlatant: boolean): number {
+    const last = this.#levels.get(source)?.target ?? 0;
+    // Even or odd says something else, and 0 nothing.
+    const attempt = (hash | 2) & ~1;
+    const isAgain = (last & ~1) === attempt;
+    const target = attempt | (last & 1) | (isBlatant ? 1 : 0);
     return this.#set(source, this.levelOf(source, at) + (isAgain ? 0 : failures), at, target);
   }
 
@@ -69,6 +73,15 @@ export class SlowFailures {
   levelOf(source: Source, at: EpochMs): number {
     const entry = this.#levels.get(source);
     return entry === undefined ? 0 : this.#levelIn(entry, at);
+  }
+
+  /**
+   * May it be one of a botnet's addresses? They guess passwords, or try one hole that no mistake explains; who looks for
+   * old plugins comes alone.
+   */
+  isLikeBotnet(source: Source): boolean {
+    const target = this.#levels.get(source)?.target ?? 0;
+    return target === 0 || (target & 1) === 1;
   }
 
   /**

@@ -230,15 +230,16 @@ export class SourceJudge {
     this.#setTest(0, window, fast, failures.per_minute * Math.max(1, window / 60_000) * slack);
     this.#setTest(1, SUSTAINED_MS, slow, failures.per_10_minutes * slack);
     const slowBar = failures.per_3_days * learning;
-    this.#setTest(2, SLOW_MS, slowLevel, slowBar * this.#slowShare(slowLevel, slowBar, norms.at));
+    this.#setTest(2, SLOW_MS, slowLevel, slowBar * this.#slowShare(slot, slowLevel, slowBar, norms.at));
     return this.#failureTests;
   }
 
   /** What remains of the slow bar: less while many sources fail at once. Looked for only where it decides. */
-  #slowShare(level: number, bar: number, now: EpochMs): number {
+  #slowShare(slot: number, level: number, bar: number, now: EpochMs): number {
     const { failureSurgeSources, failureSurgeShare } = this.tuning;
-    const isDecisive = level > bar * failureSurgeShare && level <= bar;
-    return isDecisive && this.appraiser.slow.isSurging(failureSurgeSources, now) ? failureSurgeShare : 1;
+    const { slow } = this.appraiser;
+    if (level <= bar * failureSurgeShare || level > bar || !slow.isLikeBotnet(this.table.sourceOf(slot))) return 1;
+    return slow.isSurging(failureSurgeSources, now) ? failureSurgeShare : 1;
   }
 
   #setTest(i: number, windowMs: number, count: number, bar: number): void {
