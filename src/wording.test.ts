@@ -59,6 +59,11 @@ describe("bans", () => {
       "participant of a global anomaly: 5 looks at what surges and at nothing else, one of 412 sources",
       "participant",
     ],
+    [
+      sourceVerdict({ reasons: ["ramp"], ramp: [22, 44, 91], windowMs: 300_000 }),
+      "ramp: 22, 44 and 91 times one page in 5m each",
+      "ramp",
+    ],
     [sourceVerdict({ stream: "failures" }), "z-score 5.50 > 3.00, 330 failures in 1m", "z-score of failures"],
     [manual, "manual by alice: scanner", "manual"],
     [{ scope: "manual", at: AT, by: "alice" }, "manual by alice", "manual"],

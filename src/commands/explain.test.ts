@@ -82,6 +82,13 @@ describe("the words", () => {
     expect(lines).not.toMatch(/z-score +(\S+) +> \1 /);
   });
 
+  test("of a ramp", () => {
+    const site = new Site(ARMED);
+    for (const minute of [3, 3, 4, 3, 4, 6, 7, 6, 7, 7, 13, 13, 14, 13, 14, 27, 27, 27])
+      site.flow(minute / 60, minute, () => ({ path: "/report", bytes: 20_000 }));
+    expect(said(site)).toMatch(/ {2}ramp +ramp: \d\d, \d\d and \d+ times one page in 5m each +fired +0\.\d\d req\/s/);
+  });
+
   test("of failures, of a manual ban, of who is never banned, of a stranger", () => {
     const site = new Site({ ...ARMED, allowlist: ["198.51.100.0/24"] });
     site.flow(5, 40, () => ({ method: "POST", path: "/login", status: 401 }));
