@@ -80,10 +80,11 @@ const EXAMPLES: readonly (readonly [method: string, path: string, status: number
 
 function classTable(): string {
   const classifier = new Classifier();
+  const spared = new Set(configSchema.parse({}).detection.failures.not_blamed);
   const rows = EXAMPLES.map(([method, path, status, meaning]): Row => {
     const record: AccessRecord = { at: 0, source: parseIp("203.0.113.9")!, method, path, status, bytes: 0 };
     const kind = classifier.classify(record);
-    const failure = failureOf(record, kind, false);
+    const failure = failureOf(record, kind, false, spared);
     return [`\`${method} ${path}\``, status, `**${kind}**`, failure === "none" ? "–" : failure, meaning];
   });
   return table(["request", "answer", "class", "failure", "meaning"], rows);

@@ -141,7 +141,28 @@ const classRow = z.strictObject({
     .describe("What such a request is (docs/detection.md). proof is never given: it must be earned."),
 });
 
-/** A section: unknown keys are errors, an absent section means its defaults. */
+/** Of the 4xx those that come of slowness, size, throttling and impatience (408, 413, 429, 499), and WebDAV's conflicts. */
+const NOT_BLAMED = [408, 409, 413, 423, 429, 499];
+
+const clientStatus = z
+  .int()
+  .refine((status) => status >= 400 && status <= 499, {
+    error: ({ input }) =>
+      Number(input) >= 500
+        ? `${input} is never blamed on the client: leave it out`
+        : `${input} is no status that blames the client (name some of 400 to 499)`,
+  })
+  .meta({ minimum: 400, maximum: 499 });
+
+const notBlamed = z
+  .array(clientStatus)
+  .max(100)
+  .superRefine((statuses, context) => {
+    for (const [i, status] of statuses.entries())
+      if (statuses.indexOf(status) < i)
+        context.addIssue({ code: "custom", path: [i], message: `${status} stands twice: leave one out` });
+  });
+
 function readNumbers(values: Readonly<Record<string, unknown>>, context: z.RefinementCtx): Record<string, number> {
   const numbers: Record<string, number> = {};
   for (const [name, value] of Object.entries(values)) {
@@ -164,6 +185,7 @@ function numberProblem(name: string, value: unknown): string | null {
   return value >= builtIn / 100 && value <= most ? null : `${value} is outside ${builtIn / 100} to ${most}`;
 }
 
+/** A section: unknown keys are errors, an absent section means its defaults. */
 function section<T extends z.ZodRawShape>(shape: T, meaning: string) {
   return z
     .strictObject(shape)
@@ -280,6 +302,11 @@ export const configSchema = z.strictObject({
           per_3_days: positive
             .default(8)
             .describe("Failed logins and exploit attempts in three days that are an anomaly, however slow."),
+          not_blamed: notBlamed
+            .default(NOT_BLAMED)
+            .describe(
+              "4xx answers that are not the client's fault: no failure, and no error that tightens (adaptive). 5xx never are.",
+            ),
         },
         "The stream of failed logins and probed paths.",
       ),

@@ -39,6 +39,7 @@ export class Appraiser {
   /** 401s that wait for a success, and logins not refused that wait for the page behind them. */
   readonly #refusals: Tries;
   readonly #logins: Tries;
+  #spared: ReadonlySet<number>;
   readonly #appraisal: Appraisal = { cost: 0, sustainedCost: 0, marks: 0, path: "", kind: "page", slowLevel: 0 };
 
   constructor(
@@ -47,6 +48,7 @@ export class Appraiser {
     private readonly table: SourceTable,
   ) {
     this.#classifier = new Classifier(settings.classes);
+    this.#spared = new Set(settings.failures.not_blamed);
     this.trust = new Trust(settings.trust.duration);
     this.slow = new SlowFailures(settings.failures.per_3_days);
     this.#refusals = new Tries(tuning.answerMs, table.rows, Word.refusals);
@@ -56,6 +58,7 @@ export class Appraiser {
   configure(settings: Config["detection"]): void {
     this.settings = settings;
     this.#classifier.configure(settings.classes);
+    this.#spared = new Set(settings.failures.not_blamed);
     this.trust.configure(settings.trust.duration);
     this.slow.configure(settings.failures.per_3_days);
   }
@@ -199,7 +202,7 @@ export class Appraiser {
     // What failureOf would say of most requests, known with their target.
     const isBare = record.path.length === target.path.length;
     if (record.status < 400 && kind !== "login" && isBare && !target.injects) return marks;
-    switch (failureOf(record, kind, trusted)) {
+    switch (failureOf(record, kind, trusted, this.#spared)) {
       case "none":
         return marks;
       case "login":

@@ -1,11 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { record } from "../../test/records.ts";
+import { config, record } from "../../test/records.ts";
 import { type Failure, failureOf } from "./failures.ts";
 import { Classifier } from "./request-class.ts";
 
-const failure = (method: string, path: string, status: number, isTrusted = false): Failure => {
+const SPARED = new Set(config().detection.failures.not_blamed);
+
+const failure = (method: string, path: string, status: number, isTrusted = false, spared = SPARED): Failure => {
   const asked = record({ method, path, status });
-  return failureOf(asked, new Classifier().classify(asked), isTrusted);
+  return failureOf(asked, new Classifier().classify(asked), isTrusted, spared);
 };
 
 describe("failureOf", () => {
@@ -37,6 +39,24 @@ describe("failureOf", () => {
   test.each([408, 409, 413, 423, 429, 499, 500, 502, 503, 504])("%d is not the client's fault", (status) => {
     for (const path of ["/", "/remote.php/dav/files/a/b.txt", "/apps/files/"])
       expect(failure("PUT", path, status)).toBe("none");
+  });
+
+  test.each([
+    ["/gone", 404, "probe"],
+    ["/remote.php/dav/files/a/x", 403, "probe"],
+    ["/remote.php/dav/files/a/x", 401, "unanswered"],
+    ["/api/me", 401, "unanswered"],
+    ["/.env", 404, "exploit"],
+    ["/oauth/token", 400, "login"],
+  ] as const)("a status that is spared is no failure, and one that is not is: %s %d", (path, status, expected) => {
+    expect(failure("POST", path, status, false, new Set())).toBe(expected);
+    expect(failure("POST", path, status, false, new Set([status]))).toBe("none");
+    expect(failure("POST", path, 429, false, new Set([status]))).not.toBe("none");
+  });
+
+  test("a login's answer says nothing, and the server's fault is nobody's else, whatever is spared", () => {
+    expect(failure("POST", "/login", 403, false, new Set([403]))).toBe("login");
+    expect(failure("GET", "/apps/files/", 503, false, new Set())).toBe("none");
   });
 
   test.each([403, 404, 405, 410, 412])(

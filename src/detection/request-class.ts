@@ -108,21 +108,9 @@ function extensionOf(path: string): string {
   return "";
 }
 
-/**
- * Is the client to blame for this status? 408, 413, 429 and 499 come of slowness, size, throttling and
- * impatience; 423 and 409 are WebDAV's ordinary conflicts; 5xx is the server's own.
- */
-export function isBlamed(status: number): boolean {
-  return (
-    status >= 400 &&
-    status < 500 &&
-    status !== 408 &&
-    status !== 409 &&
-    status !== 413 &&
-    status !== 423 &&
-    status !== 429 &&
-    status !== 499
-  );
+/** Is the client to blame for this status? `spared`: 4xx that are not its fault; 5xx is the server's own. */
+export function isBlamed(status: number, spared: ReadonlySet<number>): boolean {
+  return status >= 400 && status < 500 && !spared.has(status);
 }
 
 /** Traversal and injection: an attack whatever the answer is. */
