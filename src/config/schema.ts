@@ -3,7 +3,7 @@
  * config/anomaly-detector.yaml, the JSON Schema for editors and the reference page are generated from this.
  */
 import { z } from "zod";
-import { TUNING_NAMES, tunedNumber } from "../detection/tuning.ts";
+import { CAN_BE_OFF, TUNING_NAMES, tunedNumber } from "../detection/tuning.ts";
 import { parseSource, type Source } from "../net/cidr.ts";
 import { parseIp } from "../net/ip.ts";
 import { parseDuration } from "./duration.ts";
@@ -181,8 +181,9 @@ function numberProblem(name: string, value: unknown): string | null {
     return `no number of this name: ${meant === null ? "docs/detection.md lists them" : `did you mean "${meant}"?`}`;
   }
   if (typeof value !== "number") return "must be a number";
+  const least = CAN_BE_OFF.has(name) ? 0 : builtIn / 100;
   const most = name.endsWith("Share") ? 1 : builtIn * 100;
-  return value >= builtIn / 100 && value <= most ? null : `${value} is outside ${builtIn / 100} to ${most}`;
+  return value >= least && value <= most ? null : `${value} is outside ${least} to ${most}`;
 }
 
 /** A section: unknown keys are errors, an absent section means its defaults. */
@@ -253,6 +254,10 @@ export const configSchema = z.strictObject({
       window: duration("5s", "10m").prefault("60s").describe("Length of the sliding windows, global and per source."),
       z_score: positive.default(3).describe("A rate this many standard deviations above the mean is an anomaly."),
       rate_multiple: positive.default(5).describe("A rate this many times the mean is an anomaly."),
+      source_norm: z
+        .enum(["busy-sources", "site"])
+        .default("busy-sources")
+        .describe("What one source is compared with: this site's busy sources, or the whole site's rate (adaptive)."),
       ceiling: positive.default(5).describe("Requests per second over a window that ban a source even during warm-up."),
       max_sources: z
         .int()
@@ -325,7 +330,11 @@ export const configSchema = z.strictObject({
           persistence: duration("0s", "10m")
             .prefault("10s")
             .describe("A site-wide anomaly must last this long before it alerts (adaptive)."),
-          min_sources: count.default(10).describe("Fewest sources that make a site-wide anomaly (adaptive)."),
+          min_sources: count
+            .default(10)
+            .describe(
+              "Fewest sources that make a site-wide anomaly, which must be one without the busiest, too, unless this is 1 (adaptive).",
+            ),
           repeat_every: duration("10s", "1d")
             .prefault("10m")
             .describe("Least time between two alerts about one anomaly."),
@@ -353,9 +362,22 @@ export const configSchema = z.strictObject({
         .number()
         .min(1)
         .default(10)
-        .describe(
-          "A second above this many times the mean is kept out of the baseline (adaptive: counted as this much).",
-        ),
+        .describe("A second above this many times the mean is kept out of the baseline (adaptive: see spikes)."),
+      spikes: z
+        .enum(["capped", "left-out"])
+        .default("capped")
+        .describe("What becomes of such a second: capped counts as this much, left-out not at all (adaptive)."),
+      growth: section(
+        {
+          sources: count.default(10).describe("Fewest sources inside the window; growth by fewer is never believed."),
+          after: duration("10s", "24h").prefault("10m").describe("How long it must last."),
+        },
+        "When seconds above the spike guard are honest growth, and learned as they are.",
+      ),
+      forget_banned: z
+        .boolean()
+        .default(true)
+        .describe("When a source is banned, what it asked for in the last window is not learned (adaptive)."),
       floor: section(
         {
           mean: positive.default(1).describe("Lowest mean, requests per second."),

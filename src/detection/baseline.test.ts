@@ -5,16 +5,19 @@ import { Baseline, type BaselineSettings } from "./baseline.ts";
 /** The first second of an hour. */
 const FROM = START / 1000;
 
+const SETTINGS: BaselineSettings = {
+  historySeconds: 1800,
+  hourSlotSamples: 300,
+  spikeGuard: 10,
+  floorMean: 1,
+  floorStddev: 0.5,
+  guardBy: "discard",
+  growthSeconds: 600,
+  growthSources: 10,
+};
+
 function baseline(over: Partial<BaselineSettings> = {}): Baseline {
-  return new Baseline({
-    historySeconds: 1800,
-    hourSlotSamples: 300,
-    spikeGuard: 10,
-    floorMean: 1,
-    floorStddev: 0.5,
-    guardBy: "discard",
-    ...over,
-  });
+  return new Baseline({ ...SETTINGS, ...over });
 }
 
 /** Closes `seconds` seconds from `from` with the count `countOf` gives; recalculates every minute and at the end. */
@@ -175,6 +178,21 @@ describe("growth from 2 to 40 requests a second", () => {
     expect(hour("winsorise", 1).snapshot.mean).toBeLessThan(10);
   });
 
+  test("how many sources and how long are settings, and hold from then on", () => {
+    const grown = (over: Partial<BaselineSettings>, sources: number, seconds: number) => {
+      const learned = baseline();
+      feed(learned, FROM, 1800, () => 2);
+      learned.configure({ ...SETTINGS, ...over });
+      feed(learned, FROM + 1800, seconds, () => 40, sources);
+      return learned.snapshot.mean;
+    };
+    expect(grown({ growthSources: 2 }, 1, 1200)).toBe(2);
+    expect(grown({ growthSources: 2 }, 2, 1200)).toBeGreaterThan(10);
+    expect(grown({ growthSources: 1 }, 1, 1200)).toBeGreaterThan(10);
+    expect(grown({ growthSeconds: 60 }, 10, 60)).toBe(2);
+    expect(grown({ growthSeconds: 60 }, 10, 61)).toBeGreaterThan(2);
+  });
+
   test("by many for five minutes is a burst, not growth", () => {
     const learned = baseline();
     feed(learned, FROM + 1800, 1800, () => 2);
@@ -230,8 +248,7 @@ describe("configure", () => {
   test("keeps what was learned; new floors hold from the next recalculation", () => {
     const learned = baseline({ hourSlotSamples: 1e9 });
     feed(learned, FROM, 600, () => 6);
-    const settings = { historySeconds: 1800, hourSlotSamples: 1e9, spikeGuard: 10, guardBy: "discard" as const };
-    learned.configure({ ...settings, floorMean: 8, floorStddev: 2 });
+    learned.configure({ ...SETTINGS, hourSlotSamples: 1e9, floorMean: 8, floorStddev: 2 });
     expect(learned.snapshot.mean).toBe(6);
     expect(learned.recalculate((FROM + 600) * 1000)).toMatchObject({ mean: 8, stddev: 2, samples: 600, from: "floor" });
   });
@@ -243,8 +260,7 @@ describe("configure", () => {
   ])("a history that is %s", (_, historySeconds, samples, seconds) => {
     const learned = baseline({ historySeconds: 700, hourSlotSamples: 1e9, spikeGuard: 1e9 });
     feed(learned, FROM, seconds + 100, (i) => i);
-    const settings = { hourSlotSamples: 1e9, spikeGuard: 1e9, floorMean: 1, floorStddev: 0.5 };
-    learned.configure({ ...settings, historySeconds, guardBy: "discard" });
+    learned.configure({ ...SETTINGS, hourSlotSamples: 1e9, spikeGuard: 1e9, historySeconds });
     const meanOfLast = (n: number, end: number) => end - (n - 1) / 2;
     expect(learned.recalculate(FROM * 1000)).toMatchObject({ samples, mean: meanOfLast(samples, seconds + 99) });
     // And it goes on sliding: the next second puts out the oldest when it is full.

@@ -11,13 +11,13 @@ export interface BaselineSettings {
   readonly floorStddev: number;
   /** discard: a guarded second does not enter. winsorise: it enters as guard × mean. */
   readonly guardBy: "discard" | "winsorise";
+  /** Growth is believed after it has filled more guarded seconds than this, with at least this many sources each. */
+  readonly growthSeconds: number;
+  readonly growthSources: number;
 }
 
 /** Fewest seconds before the guard acts or a learned value replaces the floor: fewer say nothing about spread. */
 const LEAST_SAMPLES = 10;
-/** Growth is believed after it has filled this many of the last minutes' seconds with at least this many sources each. */
-const GROWTH_SECONDS = 600;
-const GROWTH_SOURCES = 10;
 
 /** Sums as plain values: samples, sum, sum of squares, errors. */
 export type SavedMoments = readonly [n: number, sum: number, squares: number, errors: number];
@@ -245,15 +245,16 @@ export class Baseline {
 
   /** The count to learn from a second, or null to leave it out. */
   #guard(count: number, sources: number): number | null {
-    const limit = this.#settings.spikeGuard * this.#snapshot.mean;
+    const { spikeGuard, growthSources, growthSeconds, guardBy } = this.#settings;
+    const limit = spikeGuard * this.#snapshot.mean;
     if (this.#rolling.n < LEAST_SAMPLES || count <= limit) {
       if (this.#grown > 0) this.#grown--;
       return count;
     }
     this.guarded++;
     // A guard alone would hold the baseline at 2 req/s for ever after honest growth to 40.
-    if (sources >= GROWTH_SOURCES && ++this.#grown > GROWTH_SECONDS) return count;
-    return this.#settings.guardBy === "winsorise" ? limit : null;
+    if (sources >= growthSources && ++this.#grown > growthSeconds) return count;
+    return guardBy === "winsorise" ? limit : null;
   }
 
   #push(count: number, errors: number): void {

@@ -288,6 +288,39 @@ describe("configure", () => {
     expect(watched.verdicts.length).toBe(1);
   });
 
+  test("which statuses are blamed holds from the next request, for failures and for the surge", () => {
+    const watched = new Watched(ARMED);
+    const ask = (from: number, count: number) => {
+      for (let i = 0; i < count; i++) watched.ask(START + (from + i) * 100, A, `/${from + i}`, 404);
+    };
+    const setBlame = (notBlamed: number[]) =>
+      watched.detector.configure(config({ ...ARMED, detection: { failures: { not_blamed: notBlamed } } }));
+    const ratio = () => watched.detector.explain(source(A))!.surge.ratio;
+    setBlame([404]);
+    ask(0, 60);
+    expect([watched.verdicts.length, ratio()]).toEqual([0, 0]);
+    setBlame([429]);
+    ask(60, 10);
+    expect(ratio()).toBeGreaterThan(1);
+    ask(70, 40);
+    expect(watched.verdicts[0]).toMatchObject({ stream: "failures" });
+  });
+
+  test("source_norm: a source is held against the busy sources or the site, from the next request on", () => {
+    const watched = new Watched(ARMED);
+    // Fifty sources make ten requests a second: the site is busier than any source.
+    for (let i = 0; i < 12_000; i++) watched.ask(START + i * 100, visitor(i % 50), `/${i}`);
+    const { detector } = watched;
+    const { siteBaseline } = detector;
+    expect(siteBaseline.mean).toBeCloseTo(10, 0);
+    expect(detector.sourceBaseline.mean).toBeLessThanOrEqual(3);
+    detector.configure(config({ ...ARMED, detection: { source_norm: "site" } }));
+    expect(detector.sourceBaseline).toBe(siteBaseline);
+    expect(detector.read(source(visitor(1)))!.comparison.multiple).toBeLessThan(0.1);
+    detector.configure(config(ARMED));
+    expect(detector.sourceBaseline.mean).toBeLessThanOrEqual(3);
+  });
+
   test("a shorter window drops what is too old for it", () => {
     const watched = new Watched();
     for (let s = 0; s < 60; s++) watched.ask(START + s * 1000, A);

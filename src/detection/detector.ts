@@ -77,6 +77,7 @@ export class Detector {
   /** No time has passed since `resume`. */
   #isResumed = false;
   #isContract: boolean;
+  #isAgainstSite: boolean;
   /** The same object for every request: nobody keeps it. */
   readonly #present: { -readonly [K in keyof Norms]: Norms[K] };
 
@@ -87,6 +88,7 @@ export class Detector {
     this.#settings = settings;
     this.#tuning = tuning;
     this.#isContract = detection.profile === "contract";
+    this.#isAgainstSite = isAgainstSite(settings);
     this.#sourceBaseline = new SourceBaseline(sourceSettings(settings), tuning.busyShare);
     this.#windows = new SourceWindows(windowSettings(settings), detection.max_sources, tuning, (peak) => {
       if (this.#refilling === null) this.#sourceBaseline.add(this.#now, peak);
@@ -120,9 +122,9 @@ export class Detector {
     return this.#site.baseline;
   }
 
-  /** What a single source is compared with: busy sources, or (contract) the site itself. */
+  /** What a single source is compared with: busy sources, or (contract, or told to) the site itself. */
   get sourceBaseline(): BaselineSnapshot {
-    return this.#isContract ? this.#site.baseline : this.#sourceBaseline.snapshot;
+    return this.#isAgainstSite ? this.#site.baseline : this.#sourceBaseline.snapshot;
   }
 
   get thresholds(): Thresholds {
@@ -157,6 +159,7 @@ export class Detector {
   configure(settings: DetectorSettings): void {
     this.#settings = settings;
     this.#isContract = settings.detection.profile === "contract";
+    this.#isAgainstSite = isAgainstSite(settings);
     this.#windows.configure(windowSettings(settings));
     this.#appraiser.configure(settings.detection);
     this.#judge.configure(settings.detection);
@@ -207,7 +210,8 @@ export class Detector {
     this.#appraiser.punish(source, this.#now);
     this.#participants?.forget(source);
     if (slot === undefined) return;
-    if (!this.#isContract) this.#site.retract(this.#second, this.#windows.secondsOf(slot));
+    if (!this.#isContract && this.#settings.baseline.forget_banned)
+      this.#site.retract(this.#second, this.#windows.secondsOf(slot));
     table.forget(slot);
   }
 
@@ -487,6 +491,10 @@ function sketchOf(
   const sketch = new PathSketch();
   sketch.add(record.path, record.status, record.userAgent, 1, kind);
   return { topPaths: sketch.paths(), statuses: sketch.statuses(), userAgent: sketch.userAgent };
+}
+
+function isAgainstSite({ detection }: DetectorSettings): boolean {
+  return detection.profile === "contract" || detection.source_norm === "site";
 }
 
 function windowSettings({ detection }: DetectorSettings) {

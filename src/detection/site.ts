@@ -238,7 +238,7 @@ export class Site {
   /** An anomaly has just begun to fire: what led up to it, as far as the window reaches back, was learned as normal. */
   #forgetBuildUp(): void {
     const since = this.#watch.firingSince;
-    if (since === null || this.#isContract) return;
+    if (since === null || this.#isContract || this.tuning.freezeMs === 0) return;
     this.#baseline.forgetSince(Math.floor((since - this.settings.detection.window) / 1000) + 1);
   }
 
@@ -251,7 +251,10 @@ export class Site {
   /** A surge of the site, not of one source: enough sources, and still a surge without the busiest. */
   #isWidespread(): boolean {
     const { table, requests } = this.windows;
-    if (table.active < this.settings.detection.global.min_sources) return false;
+    const { min_sources } = this.settings.detection.global;
+    if (table.active < min_sources) return false;
+    // Where one source may make a surge there is nothing to be without.
+    if (min_sources === 1) return true;
     const busiest = table.top(1, (slot) => table.rows.requests(slot))[0];
     // Nor one of the banned: what they had asked for until then stays in the window for its length.
     const without = requests - table.forgotten - (busiest === undefined ? 0 : table.rows.requests(busiest));
@@ -305,7 +308,9 @@ function baselineSettings({ baseline, detection }: SiteSettings): BaselineSettin
     spikeGuard: baseline.spike_guard,
     floorMean: baseline.floor.mean,
     floorStddev: baseline.floor.stddev,
-    guardBy: detection.profile === "contract" ? "discard" : "winsorise",
+    guardBy: detection.profile === "contract" || baseline.spikes === "left-out" ? "discard" : "winsorise",
+    growthSeconds: Math.round(baseline.growth.after / 1000),
+    growthSources: baseline.growth.sources,
   };
 }
 

@@ -12,7 +12,7 @@ export interface Tuning {
   readonly sustainedShare: number;
   /** Failing on new paths counts only from this share of what a source does. */
   readonly probeShare: number;
-  /** Errors surge only when they are also this share of what a source does. */
+  /** Errors surge only when they are also this share of what a source does; 0: however few they are. */
   readonly surgeShare: number;
   /** During the warm-up the failure bars are this many times higher. */
   readonly warmUpFailures: number;
@@ -40,7 +40,7 @@ export interface Tuning {
   readonly failureSurgeShare: number;
   /** The busiest share of visits that the busy-source baseline is made of. */
   readonly busyShare: number;
-  /** How long an anomaly holds the site's baseline still. */
+  /** How long an anomaly holds the site's baseline still, its build-up forgotten; 0: it learns on, build-up and all. */
   readonly freezeMs: number;
   /** How long the site must be normal before its anomaly is over. */
   readonly calmMs: number;
@@ -187,6 +187,9 @@ export const BUSY_REQUESTS = 8;
 export const TUNING_NAMES: readonly string[] = Object.entries(TUNING).flatMap(([name, value]) =>
   typeof value === "number" ? [name] : Object.keys(value as object).map((key) => `${name}.${key}`),
 );
+
+/** Of these numbers, 0 turns off what they are for. */
+export const CAN_BE_OFF: ReadonlySet<string> = new Set(["surgeShare", "freezeMs"]);
 
 /** A built-in number by its name; undefined for a name that is none of ours. */
 export function tunedNumber(name: string): number | undefined {

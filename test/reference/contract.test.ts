@@ -3,16 +3,40 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
+import type { Config } from "../../src/config/schema.ts";
 import type { Decision } from "../../src/decision.ts";
+import { TUNING } from "../../src/detection/tuning.ts";
 import { Engine } from "../../src/engine.ts";
 import { sourceOf } from "../../src/net/cidr.ts";
 import { config, ip, record, START, seeded } from "../records.ts";
 import { decide, type Request, type Told } from "./contract.ts";
 
+const CONTRACT_BANS = { circuit_breaker: { bans_per_minute: 1_000_000 }, max_active: 1_000_000 };
+
 const CONTRACT = config({
   detection: { profile: "contract" },
   baseline: { warm_up: "0s" },
-  bans: { circuit_breaker: { bans_per_minute: 1_000_000 }, max_active: 1_000_000 },
+  bans: CONTRACT_BANS,
+});
+
+/** The adaptive profile with every key of docs/detection.md's table turned to the contract's side. */
+const TURNED = config({
+  detection: {
+    profile: "adaptive",
+    source_norm: "site",
+    failures: { enabled: false, not_blamed: [] },
+    trust: { duration: "0s" },
+    global: { persistence: "0s", min_sources: 1 },
+    tuning: {
+      ...Object.fromEntries(Object.keys(TUNING.cost).map((name) => [`cost.${name}`, 1])),
+      peopleCounted: 1,
+      sustainedShare: 1,
+      surgeShare: 0,
+      freezeMs: 0,
+    },
+  },
+  baseline: { warm_up: "0s", spikes: "left-out", forget_banned: false },
+  bans: CONTRACT_BANS,
 });
 
 function tell(decision: Decision): Told | null {
@@ -35,11 +59,12 @@ function tell(decision: Decision): Told | null {
   }
 }
 
-function engineDecides(requests: readonly Request[]): Told[] {
-  const engine = new Engine(CONTRACT);
+function engineDecides(requests: readonly Request[], settings = CONTRACT): Told[] {
+  const engine = new Engine(settings);
   const told: Told[] = [];
-  for (const { at, source, status } of requests)
-    engine.observe(record({ at, source: source.split("/")[0]!, status }), (decision) => {
+  // Each asks for another path: the adaptive profile counts a failing one once.
+  for (const [i, { at, source, status }] of requests.entries())
+    engine.observe(record({ at, source: source.split("/")[0]!, status, path: `/${i}` }), (decision) => {
       const text = tell(decision);
       if (text !== null) told.push(text);
     });
@@ -55,6 +80,8 @@ function compare(requests: readonly Request[]): Told[] {
   expect(sorted(engineDecides(requests))).toEqual(naive);
   return naive;
 }
+
+const isAlert = (told: Told): boolean => told.startsWith("ALERT");
 
 /** How often each word was told. */
 const tally = (told: readonly Told[]): Record<string, number> =>
@@ -110,6 +137,27 @@ describe("generated logs", () => {
     // A log that decides nothing would compare nothing.
     expect(BAN + UNBAN + ALERT).toBeGreaterThan(8);
   });
+
+  test.each([
+    ["a quiet site", 1, 3 * 3600, 0.3, 20],
+    ["a busy site", 3, 2 * 3600, 4, 400],
+    ["a busy site of few", 4, 2 * 3600, 3, 12],
+  ] as const)(
+    "%s: the adaptive profile bans the same when all its keys are turned",
+    (_, seed, seconds, perSecond, sources) => {
+      const requests = generate(seed, seconds, perSecond, sources);
+      const bans = (settings: Config) => sorted(engineDecides(requests, settings)).filter((text) => !isAlert(text));
+      const contract = bans(CONTRACT);
+      expect(contract.length).toBeGreaterThan(4);
+      expect(bans(TURNED)).toEqual(contract);
+      // It looks at the site once a second, the contract at each request.
+      const alerts = (settings: Config) =>
+        sorted(engineDecides(requests, settings))
+          .filter(isAlert)
+          .map((text) => Math.ceil(Number(text.split(" ")[1]) / 1000));
+      expect(alerts(TURNED)).toEqual(alerts(CONTRACT));
+    },
+  );
 
   test("growth from 2 to 40 requests a second by many", () => {
     const requests: Request[] = [];
