@@ -31,6 +31,8 @@ export interface PathCount {
   readonly count: number;
   /** The class that it was last taken for (adaptive). */
   readonly kind?: string | undefined;
+  /** What the last such request counted towards the compared rate (adaptive). */
+  readonly cost?: number | undefined;
 }
 
 /** Everything needed to explain a verdict without asking the detector again. */
@@ -67,6 +69,38 @@ export interface Evidence {
   readonly userAgent?: string | undefined;
 }
 
+/** How the site's own baseline learns at a time. */
+export interface SiteLearning {
+  /** Errors per second that a source's are compared with. */
+  readonly errorRate: number;
+  /** Seconds above the spike guard so far, and what became of them. */
+  readonly guarded: number;
+  readonly spikes: "capped" | "left-out";
+  /** Of them the ones that speak for honest growth: lately, and made by many sources. */
+  readonly grown: number;
+  /** Since when there is an anomaly of the site for which it waits. */
+  readonly waitsSince?: EpochMs | undefined;
+  /** Is what a banned source asked for taken back? */
+  readonly forgetsBanned: boolean;
+}
+
+/** What of the adaptive profile had a part in a verdict, besides what the evidence tells anyway. */
+export interface Adaptation {
+  /** What the source was compared with. */
+  readonly norm: "busy-sources" | "site";
+  /** Would that be higher without its cap? */
+  readonly isCapped: boolean;
+  /** The share of it that was enough: less than 1 over ten minutes. */
+  readonly share: number;
+  /** People behind the address who share what it asks for. */
+  readonly people: number;
+  /** Of the errors in the window those that were blamed on it, each failing path once; absent where that is not detection.window. */
+  readonly blamed?: number | undefined;
+  /** 4xx that never are; 5xx are not either. */
+  readonly notBlamed: readonly number[];
+  readonly site: SiteLearning;
+}
+
 /** One source is far outside the normal. */
 export interface SourceVerdict extends Evidence {
   readonly scope: "source";
@@ -77,6 +111,8 @@ export interface SourceVerdict extends Evidence {
   readonly ramp?: readonly [number, number, number] | undefined;
   /** Of a participant of a global anomaly: how often it looked, and how many sources do nothing else either. */
   readonly surge?: { readonly since: EpochMs; readonly looks: number; readonly crowd: number } | undefined;
+  /** Absent in the contract profile, and in what an older version saved. */
+  readonly adaptation?: Adaptation | undefined;
 }
 
 /** The whole site is far outside its normal. */

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { AT, ban, baseline, evidence, globalAlert, source, sourceVerdict } from "../test/outcomes.ts";
-import type { Ban, Decision, Evidence } from "./decision.ts";
+import type { Adaptation, Ban, Decision, Evidence, SiteLearning, SourceVerdict } from "./decision.ts";
 import {
+  adaptationText,
   alertText,
   banLengthText,
   baselineSourceText,
@@ -11,10 +12,13 @@ import {
   conditionText,
   lengthText,
   ordinal,
+  pathNoteText,
   rateText,
   timeText,
   unbanText,
 } from "./wording.ts";
+
+const LEARNING: SiteLearning = { errorRate: 0, guarded: 0, spikes: "capped", grown: 0, forgetsBanned: true };
 
 describe("conditionText", () => {
   const rows: [name: string, over: Partial<Evidence>, text: string][] = [
@@ -44,6 +48,80 @@ describe("conditionText", () => {
   test.each(rows)("%s", (_, over, text) => {
     expect(conditionText(evidence(over))).toBe(text);
   });
+});
+
+describe("adaptationText", () => {
+  const rows: [name: string, over: Partial<SourceVerdict>, adapted: Partial<Adaptation>, text: string | null][] = [
+    ["of a rate", { errors: 0 }, {}, "held against busy sources"],
+    [
+      "of a rate over ten minutes",
+      { errors: 0 },
+      { share: 0.6 },
+      "held against busy sources, 60 % of the norm is enough",
+    ],
+    ["at the cap", { errors: 0 }, { isCapped: true }, "held against busy sources, at the cap"],
+    ["of an office", { stream: "failures", errors: 0 }, { people: 3 }, "3 people behind the address"],
+    ["of failures: nothing out of the ordinary", { stream: "failures", errors: 0 }, {}, null],
+    ["of a participant", { reasons: ["participant"], errors: 0 }, {}, null],
+    ["of errors", { stream: "failures", errors: 12 }, { blamed: 1 }, "1 error blamed on it"],
+    ["of errors in another window", { stream: "failures", errors: 12 }, { blamed: undefined }, null],
+    [
+      "of answers that are not its fault",
+      { stream: "failures", errors: 12, statuses: [404, 429, 200, 503].map((status) => ({ status, count: 3 })) },
+      { blamed: 3 },
+      "3 errors blamed on it, not blamed: 429, 503",
+    ],
+    [
+      "of a surge of errors",
+      { errors: 12, tightenedBy: "error-surge" },
+      { blamed: 12, site: { ...LEARNING, errorRate: 0.04, guarded: 7 } },
+      "held against busy sources, 12 errors blamed on it, the site has 0.04 errors a second, 7 s above the spike guard so far (capped)",
+    ],
+    [
+      "of a site that the rate is not held against",
+      { errors: 0 },
+      { site: { ...LEARNING, guarded: 7, grown: 5 } },
+      "held against busy sources",
+    ],
+    [
+      "of the site",
+      { errors: 0 },
+      { norm: "site", site: { ...LEARNING, guarded: 7, grown: 5, spikes: "left-out" } },
+      "held against the site, 7 s above the spike guard so far (left-out), 5 s of them lately by many sources",
+    ],
+    [
+      "of a baseline that waits, and forgets nothing",
+      { stream: "failures", errors: 0 },
+      { site: { ...LEARNING, waitsSince: AT, forgetsBanned: false } },
+      "the site's baseline waits since 2026-04-25T12:00:00Z, what it asked for stays learned",
+    ],
+  ];
+  test.each(rows)("%s", (_, over, adapted, text) => {
+    const adaptation: Adaptation = {
+      norm: "busy-sources",
+      isCapped: false,
+      share: 1,
+      people: 1,
+      blamed: 0,
+      notBlamed: [429],
+      site: LEARNING,
+      ...adapted,
+    };
+    expect(adaptationText(sourceVerdict({ ...over, adaptation }))).toBe(text);
+  });
+
+  test("of the contract, or of an older version's ban", () => expect(adaptationText(sourceVerdict())).toBeNull());
+});
+
+test.each([
+  [{}, ""],
+  [{ kind: "page", cost: 1 }, ""],
+  [{ kind: "page", cost: 0.4501953125 }, " (counts 0.45)"],
+  [{ kind: "asset", cost: 0.099609375 }, " (asset, counts 0.1)"],
+  [{ kind: "login", cost: 2 }, " (login, counts 2)"],
+  [{ kind: "login" }, " (login)"],
+])("the note of a path %j is %j", (asked, text) => {
+  expect(pathNoteText(asked)).toBe(text);
 });
 
 describe("bans", () => {

@@ -1,13 +1,16 @@
 /** How numbers and causes read in words: one wording for audit, Slack, dashboard and command line. [pure] */
 import { formatDuration } from "./config/duration.ts";
 import type {
+  Adaptation,
   Alert,
   Ban,
   BaselineSnapshot,
   Decision,
   Evidence,
   GlobalVerdict,
+  PathCount,
   Permit,
+  SiteLearning,
   SourceVerdict,
 } from "./decision.ts";
 
@@ -64,6 +67,65 @@ export function conditionText(evidence: Evidence): string {
   if (evidence.tightenedBy) parts.push(`tightened by ${evidence.tightenedBy}`);
   if (evidence.trusted) parts.push("trusted source");
   return parts.join(", ");
+}
+
+/** " (preview, counts 0.12)": what a path was taken for, and what one such request counted where it is not 1. */
+export function pathNoteText({ kind, cost }: Pick<PathCount, "kind" | "cost">): string {
+  const words = [kind === "page" ? undefined : kind, cost === undefined || cost === 1 ? undefined : countsText(cost)];
+  const told = words.filter((word) => word !== undefined);
+  return told.length === 0 ? "" : ` (${told.join(", ")})`;
+}
+
+/** Costs are rounded to 1/1024, which two digits do not show. */
+function countsText(cost: number): string {
+  return `counts ${Number(cost.toPrecision(2))}`;
+}
+
+/**
+ * What of the adaptive profile had a part in a verdict, as far as it is worth a word: "held against busy sources, at the
+ * cap, 60 % of the norm is enough, 3 people behind the address, 4 errors blamed on it, not blamed: 429, 503". Null where
+ * nothing is, and for the contract. It holds no text of the source.
+ */
+export function adaptationText(verdict: SourceVerdict): string | null {
+  const { adaptation, errors, statuses } = verdict;
+  if (adaptation === undefined) return null;
+  const { people, blamed, notBlamed, site } = adaptation;
+  const spared = statuses.filter(({ status }) => status >= 500 || notBlamed.includes(status));
+  const words = [
+    ...(isAgainstNorm(verdict) ? [normText(adaptation)] : []),
+    ...(people > 1 ? [`${people} people behind the address`] : []),
+    ...(errors > 0 && blamed !== undefined ? [`${blamed} ${blamed === 1 ? "error" : "errors"} blamed on it`] : []),
+    ...(spared.length > 0 ? [`not blamed: ${spared.map(({ status }) => status).join(", ")}`] : []),
+    ...(verdict.tightenedBy === "error-surge" ? [`the site has ${site.errorRate.toFixed(2)} errors a second`] : []),
+    ...(site.waitsSince === undefined ? [] : [`the site's baseline waits since ${timeText(site.waitsSince)}`]),
+    ...(isAgainstSite(verdict, adaptation) ? guardTexts(site) : []),
+    ...(site.forgetsBanned ? [] : ["what it asked for stays learned"]),
+  ];
+  return words.length === 0 ? null : words.join(", ");
+}
+
+/** Is it a rate that was compared? A bar of failures is made of no norm, and who takes part is below it. */
+function isAgainstNorm({ stream, reasons }: SourceVerdict): boolean {
+  return stream === "requests" && !reasons.includes("participant");
+}
+
+/** Did what the site has learned decide? */
+function isAgainstSite(verdict: SourceVerdict, { norm }: Adaptation): boolean {
+  return isAgainstNorm(verdict) && (norm === "site" || verdict.tightenedBy === "error-surge");
+}
+
+function normText({ norm, isCapped, share }: Adaptation): string {
+  const against = norm === "site" ? "the site" : "busy sources";
+  const enough = share === 1 ? "" : `, ${Math.round(share * 100)} % of the norm is enough`;
+  return `held against ${against}${isCapped ? ", at the cap" : ""}${enough}`;
+}
+
+/** What the spike guard made of the site's seconds. */
+function guardTexts({ guarded, spikes, grown }: SiteLearning): string[] {
+  return [
+    ...(guarded === 0 ? [] : [`${guarded} s above the spike guard so far (${spikes})`]),
+    ...(grown === 0 ? [] : [`${grown} s of them lately by many sources`]),
+  ];
 }
 
 /** " (preview)": the class of a path behind it; nothing for a page, which is what everything is that is nothing else. */

@@ -1,6 +1,7 @@
 /** Sample decisions and outcomes for tests, and fast-check arbitraries for every kind of outcome. */
 import fc from "fast-check";
 import type {
+  Adaptation,
   Alert,
   Ban,
   BaselineSnapshot,
@@ -188,14 +189,39 @@ const anyEvidence: fc.Arbitrary<Evidence> = fc.record({
   reasons: fc.subarray(["z-score", "rate-multiple", "ceiling", "participant"] as const, { minLength: 1 }),
   tightenedBy: fc.constantFrom("error-surge", undefined),
   trusted: fc.boolean(),
-  topPaths: fc.array(fc.record({ path: hostileText, count: fc.nat() }), { maxLength: 5 }),
+  topPaths: fc.array(
+    fc.record({
+      path: hostileText,
+      count: fc.nat(),
+      kind: fc.constantFrom("page", "asset", undefined),
+      cost: fc.option(number, { nil: undefined }),
+    }),
+    { maxLength: 5 },
+  ),
   statuses: fc.array(fc.record({ status: fc.integer({ min: 100, max: 599 }), count: fc.nat() }), { maxLength: 5 }),
   userAgent: fc.option(hostileText, { nil: undefined }),
 });
 
+const anyAdaptation: fc.Arbitrary<Adaptation> = fc.record({
+  norm: fc.constantFrom("busy-sources", "site"),
+  isCapped: fc.boolean(),
+  share: fc.double({ min: 0, max: 1, noNaN: true }),
+  people: fc.integer({ min: 1, max: 255 }),
+  blamed: fc.option(fc.nat(), { nil: undefined }),
+  notBlamed: fc.uniqueArray(fc.integer({ min: 400, max: 499 }), { maxLength: 100 }),
+  site: fc.record({
+    errorRate: number,
+    guarded: fc.nat(),
+    spikes: fc.constantFrom("capped", "left-out"),
+    grown: fc.nat(),
+    waitsSince: fc.option(anyAt, { nil: undefined }),
+    forgetsBanned: fc.boolean(),
+  }),
+});
+
 const anySourceVerdict: fc.Arbitrary<SourceVerdict> = fc
-  .tuple(anyEvidence, anySource)
-  .map(([found, from]) => ({ ...found, scope: "source" as const, source: from }));
+  .tuple(anyEvidence, anySource, fc.option(anyAdaptation, { nil: undefined }))
+  .map(([found, from, adaptation]) => ({ ...found, scope: "source" as const, source: from, adaptation }));
 
 const anyGlobalVerdict: fc.Arbitrary<GlobalVerdict> = fc
   .tuple(

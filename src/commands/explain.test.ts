@@ -89,6 +89,20 @@ describe("the words", () => {
     expect(said(site)).toMatch(/ {2}ramp +ramp: \d\d, \d\d and \d+ times one page in 5m each +fired +0\.\d\d req\/s/);
   });
 
+  test("of what the adaptive profile made of it, and of nothing in the contract", () => {
+    const spared = (profile: string) =>
+      new Site({ ...ARMED, detection: { profile, failures: { enabled: false } } }).flow(5, 2000, (i) => ({
+        path: i % 2 === 0 ? "/logo.png" : "/report",
+        status: i % 2 === 0 ? 200 : 429,
+      }));
+    const lines = said(spared("adaptive"));
+    expect(lines).toMatch(/ {2}adaptive +held against busy sources, 0 errors blamed on it, not blamed: 429\n/);
+    expect(lines).toMatch(
+      / {2}asked for +\/logo\.png \(asset, counts 0\.5\) ×\d+, \/report ×\d+|\/report ×\d+, \/logo\.png/,
+    );
+    expect(said(spared("contract"))).not.toMatch(/adaptive|counts/);
+  });
+
   test("of failures, of a manual ban, of who is never banned, of a stranger", () => {
     const site = new Site({ ...ARMED, allowlist: ["198.51.100.0/24"] });
     site.flow(5, 40, () => ({ method: "POST", path: "/login", status: 401 }));

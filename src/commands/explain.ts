@@ -6,7 +6,15 @@ import { readSource } from "../control/protocol.ts";
 import type { Outcome, SourceVerdict } from "../decision.ts";
 import type { DetectorExplanation, FullExplanation, SurgeReading, TestReading } from "../explanation.ts";
 import type { BanStatus } from "../status.ts";
-import { banLengthText, causeText, conditionText, kindText, ordinal } from "../wording.ts";
+import {
+  adaptationText,
+  banLengthText,
+  causeText,
+  conditionText,
+  kindText,
+  ordinal,
+  pathNoteText,
+} from "../wording.ts";
 
 /** Asks the daemon; works for an address that was never seen, too. */
 export const run: CommandRun = async (args, io) => {
@@ -77,11 +85,13 @@ function bannedRows(
 
 /** The tests at the moment of the ban, and what the source was doing then. */
 function verdictRows(verdict: SourceVerdict, io: Pick<CommandIo, "color">): Row[] {
-  const paths = verdict.topPaths.map(({ path, count, kind }) => `${printable(path, 60)}${kindText(kind)} ×${count}`);
+  const paths = verdict.topPaths.map((asked) => `${printable(asked.path, 60)}${pathNoteText(asked)} ×${asked.count}`);
+  const adapted = adaptationText(verdict);
   const tightened = verdict.tightenedBy ? `tightened by ${verdict.tightenedBy}` : "not tightened";
   return [
     ...firedRows(verdict, io),
     ["thresholds", `${tightened}, ${verdict.trusted ? "trusted" : "not trusted"}`],
+    ...(adapted === null ? [] : [["adaptive", adapted]]),
     ...(paths.length > 0 ? [["asked for", paths.join(", ")]] : []),
     ...(verdict.userAgent === undefined ? [] : [["as", printable(verdict.userAgent, 120)]]),
   ];

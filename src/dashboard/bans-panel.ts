@@ -1,14 +1,15 @@
 /** Who is banned: why, which offence, how long still, and what the firewall has dropped. [pure] */
 import type { EpochMs } from "../accesslog/record.ts";
-import type { Ban, Evidence } from "../decision.ts";
+import type { Ban, SourceVerdict } from "../decision.ts";
 import type { BanStatus, SystemStatus } from "../status.ts";
 import {
+  adaptationText,
   banLengthText,
   baselineSourceText,
   baselineText,
   causeText,
-  kindText,
   ordinal,
+  pathNoteText,
   rateText,
   spanText,
 } from "../wording.ts";
@@ -113,15 +114,17 @@ function detailsOf({ ban, leakedRequests, lastLeakAt }: BanStatus, at: EpochMs, 
   return [when, ...leaks, ...(ban.cause.scope === "source" ? evidenceLines(ban.cause) : [])];
 }
 
-function evidenceLines(evidence: Evidence): readonly string[] {
+function evidenceLines(evidence: SourceVerdict): readonly string[] {
   const { baseline, topPaths, statuses, userAgent } = evidence;
+  const adapted = adaptationText(evidence);
   const paths = topPaths
     .slice(0, 3)
-    .map(({ path, count, kind }) => `${visibleText(path, 80) || "(empty)"}${kindText(kind)} × ${countText(count)}`);
+    .map((asked) => `${visibleText(asked.path, 80) || "(empty)"}${pathNoteText(asked)} × ${countText(asked.count)}`);
   const answers = statuses.map(({ status, count }) => `${status} × ${countText(count)}`);
   return [
     `${rateText(evidence.rate)}: ${plural(evidence.requests, "request")}, ${plural(evidence.errors, "error")} in ${windowText(evidence.windowMs)}`,
     `compared ${rateText(evidence.comparedRate)} with ${baselineText(baseline)} (${baselineSourceText(baseline)}), trigger ${rateText(evidence.triggerRate)}`,
+    ...(adapted === null ? [] : [adapted]),
     ...(paths.length > 0 ? [`asked ${paths.join(", ")}`] : []),
     ...(answers.length > 0 ? [`answered ${answers.join(", ")}`] : []),
     ...(userAgent ? [`agent ${visibleText(userAgent, 120)}`] : []),

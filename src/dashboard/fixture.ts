@@ -1,5 +1,5 @@
 /** SystemStatus values for tests and screenshots: a normal evening, and everything that can be otherwise. */
-import type { BaselineSnapshot, Evidence, GlobalVerdict, Outcome, SourceVerdict } from "../decision.ts";
+import type { Adaptation, BaselineSnapshot, Evidence, GlobalVerdict, Outcome, SourceVerdict } from "../decision.ts";
 import { parseSource, type Source } from "../net/cidr.ts";
 import type { BanStatus, EngineStatus, HistoryPoint, HistorySpan, SourceStatus, SystemStatus } from "../status.ts";
 
@@ -54,8 +54,8 @@ function evidence(part: Partial<Evidence>): Evidence {
     reasons: ["z-score"],
     trusted: false,
     topPaths: [
-      { path: "/index.php/login", count: 380 },
-      { path: "/", count: 31 },
+      { path: "/index.php/login", count: 380, kind: "login", cost: 2 },
+      { path: "/", count: 31, kind: "page", cost: 1 },
     ],
     statuses: [
       { status: 401, count: 380 },
@@ -67,8 +67,18 @@ function evidence(part: Partial<Evidence>): Evidence {
 }
 
 function sourceVerdict(source: string, part: Partial<Evidence> = {}): SourceVerdict {
-  return { ...evidence(part), scope: "source", source: sourceAt(source) };
+  return { ...evidence(part), scope: "source", source: sourceAt(source), adaptation };
 }
+
+const adaptation: Adaptation = {
+  norm: "busy-sources",
+  isCapped: false,
+  share: 1,
+  people: 3,
+  blamed: 378,
+  notBlamed: [408, 409, 413, 423, 429, 499],
+  site: { errorRate: 0.06, guarded: 4, spikes: "capped", grown: 0, forgetsBanned: true },
+};
 
 export function globalVerdict(part: Partial<Evidence> = {}): GlobalVerdict {
   const measured = { rate: 43.9, comparedRate: 43.9, zScore: 12.3, multiple: 3.7, requests: 2634, errors: 60 };

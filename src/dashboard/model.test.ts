@@ -309,7 +309,8 @@ describe("active bans", () => {
       "2nd offence, banned 20 Nov 18:11:40, 30m",
       "6.85 req/s: 411 requests, 380 errors in 60 s",
       "compared 6.85 req/s with 1.10 ± 1.37 (rolling, 412 samples), trigger 5.20 req/s",
-      "asked /index.php/login × 380, / × 31",
+      "held against busy sources, 3 people behind the address, 378 errors blamed on it",
+      "asked /index.php/login (login, counts 2) × 380, / × 31",
       "answered 401 × 380, 200 × 31",
       "agent python-requests/2.31",
     ]);

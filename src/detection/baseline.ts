@@ -106,6 +106,11 @@ export class Baseline {
     return this.#snapshot;
   }
 
+  /** Guarded seconds that speak for growth, as far as calm ones since have not outweighed them. */
+  get grown(): number {
+    return this.#grown;
+  }
+
   /** Closes one second. `sources` is how many distinct sources it or its window had: growth must be widely spread. */
   addSecond(second: number, count: number, errors: number, sources: number): void {
     this.#turnHour(Math.floor(second / 3600));

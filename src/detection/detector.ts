@@ -5,6 +5,7 @@ import type { DetectorExplanation } from "../explanation.ts";
 import type { Source } from "../net/cidr.ts";
 import { v4Of } from "../net/ip.ts";
 import type { HistoryPoint } from "../status.ts";
+import { adaptationOf } from "./adaptation.ts";
 import { Appraiser } from "./appraiser.ts";
 import type { RequestClass } from "./class-table.ts";
 import { Mark } from "./event-ring.ts";
@@ -188,17 +189,18 @@ export class Detector {
     let slowLevel = 0;
     let { path } = record;
     let kind: RequestClass | undefined;
+    let cost: number | undefined;
     if (this.#isContract) {
       this.#windows.count(slot, this.#now, 1, 1, Mark.request | (record.status >= 400 ? Mark.error : 0));
     } else {
       const appraisal = this.#appraiser.appraise(record, source, slot, this.#now, this.#refilling === null);
       this.#windows.count(slot, this.#now, appraisal.cost, appraisal.sustainedCost, appraisal.marks);
       slowLevel = appraisal.slowLevel;
-      ({ path, kind } = appraisal);
+      ({ path, kind, cost } = appraisal);
     }
     this.#site.count(record);
     if (this.#participants !== null && !exempt) this.#participate(record, source, slot, kind ?? "page");
-    this.#sketch(record, path, kind, slot);
+    this.#sketch(record, path, kind, cost, slot);
     if (!exempt) this.#judgeSource(slot, record, slowLevel, events, kind);
     if (this.#isContract) this.#judgeSite(events);
   }
@@ -424,14 +426,20 @@ export class Detector {
   }
 
   /** Remembers what a busy source asks for: all of its first requests, then a sample. `path`: its query is not needed. */
-  #sketch(record: AccessRecord, path: string, kind: RequestClass | undefined, slot: number): void {
+  #sketch(
+    record: AccessRecord,
+    path: string,
+    kind: RequestClass | undefined,
+    cost: number | undefined,
+    slot: number,
+  ): void {
     const { table } = this.#windows;
     const requests = table.rows.requests(slot);
     if (requests < BUSY_REQUESTS) return;
     const weight = requests < SKETCHED_WHOLE ? 1 : SAMPLE;
     if (requests % weight !== 0) return;
     const sketch = table.openSketch(slot);
-    sketch.add(path, record.status, record.userAgent, weight, kind);
+    sketch.add(path, record.status, record.userAgent, weight, kind, cost);
     if (record.status === 200 && record.method === "GET") sketch.addFetch(record.bytes, weight);
   }
 
@@ -444,12 +452,13 @@ export class Detector {
   ): void {
     if (this.#refilling !== null || !this.#windows.table.isLive(slot)) return;
     const norms = this.#norms();
-    let verdict = this.#judge.judge(slot, slowLevel, norms);
-    if (verdict === null) {
+    let found = this.#judge.judge(slot, slowLevel, norms);
+    if (found === null) {
       const spans = this.#ramps.of(slot);
-      if (spans !== null) verdict = this.#judge.ramp(slot, spans, norms);
+      if (spans !== null) found = this.#judge.ramp(slot, spans, norms);
     }
-    if (verdict === null) return;
+    if (found === null) return;
+    const verdict = this.#adapted(found, slot);
     // A source too quiet to be sketched is known by the request that decided.
     if (verdict.topPaths.length > 0 || record === null) events.verdict(verdict);
     else events.verdict({ ...verdict, ...sketchOf(record, kind) });
@@ -472,8 +481,22 @@ export class Detector {
     );
     for (const suspect of suspects) {
       participants.forget(suspect.source);
-      events.verdict(this.#judge.participant(suspect, since, this.#norms()));
+      const verdict = this.#judge.participant(suspect, since, this.#norms());
+      events.verdict(this.#adapted(verdict, this.#windows.table.slotOf(suspect.source)));
     }
+  }
+
+  /** A verdict with what of the adaptive profile had a part in it. `slot`: of its source, where it still has one. */
+  #adapted(verdict: SourceVerdict, slot: number | undefined): SourceVerdict {
+    if (this.#isContract) return verdict;
+    const { rows } = this.#windows.table;
+    const present = {
+      norm: this.sourceBaseline,
+      people: slot === undefined ? 1 : rows.people(slot),
+      blamed: slot === undefined ? 0 : rows.blamed(slot),
+      site: this.#site.learning(this.#now),
+    };
+    return { ...verdict, adaptation: adaptationOf(verdict, present, this.#settings, this.#tuning) };
   }
 
   #judgeSite(events: DetectorEvents): void {

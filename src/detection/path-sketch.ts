@@ -14,6 +14,7 @@ export class PathSketch {
   readonly #paths: string[] = [];
   readonly #pathCounts: number[] = [];
   readonly #pathKinds: (string | undefined)[] = [];
+  readonly #pathCosts: (number | undefined)[] = [];
   readonly #statuses: number[] = [];
   readonly #statusCounts: number[] = [];
   #total = 0;
@@ -23,9 +24,11 @@ export class PathSketch {
   /** More than one program asked, as far as they say who they are. */
   mixesAgents = false;
 
-  /** Counts a request; `weight` is how many it stands for, `kind` the class it was taken for, where there are classes. */
-  add(path: string, status: number, userAgent: string | undefined, weight: number, kind?: string): void {
-    this.#addPath(path, Math.min(queryStart(path), MAX_TEXT), weight, kind);
+  /** Counts a request; `weight` is how many it stands for, `kind` the class it was taken for and `cost` what it counted, where there are classes. */
+  add(path: string, status: number, userAgent: string | undefined, weight: number, kind?: string, cost?: number): void {
+    const at = this.#addPath(path, Math.min(queryStart(path), MAX_TEXT), weight);
+    this.#pathKinds[at] = kind;
+    this.#pathCosts[at] = cost;
     this.#addStatus(status, weight);
     this.#total += weight;
     if (userAgent !== undefined) this.#setAgent(headOf(userAgent, MAX_TEXT));
@@ -51,8 +54,9 @@ export class PathSketch {
   /** Most frequent first, at most `limit`. */
   paths(limit = 5): PathCount[] {
     const paths = this.#paths.map((path, i): PathCount => {
-      const kind = this.#pathKinds[i];
-      return kind === undefined ? { path, count: this.#pathCounts[i]! } : { path, count: this.#pathCounts[i]!, kind };
+      const [kind, cost] = [this.#pathKinds[i], this.#pathCosts[i]];
+      const counted = { path, count: this.#pathCounts[i]! };
+      return kind === undefined ? counted : cost === undefined ? { ...counted, kind } : { ...counted, kind, cost };
     });
     return paths.sort((a, b) => b.count - a.count).slice(0, limit);
   }
@@ -67,8 +71,8 @@ export class PathSketch {
     this.userAgent = agent;
   }
 
-  /** The first `length` characters of `path`: cut out only when they are new. */
-  #addPath(path: string, length: number, weight: number, kind: string | undefined): void {
+  /** The first `length` characters of `path`: cut out only when they are new. Returns its place. */
+  #addPath(path: string, length: number, weight: number): number {
     const paths = this.#paths;
     const counts = this.#pathCounts;
     let least = 0;
@@ -76,15 +80,14 @@ export class PathSketch {
       const known = paths[i]!;
       if (known.length === length && (known === path || (length < path.length && path.startsWith(known)))) {
         counts[i]! += weight;
-        this.#pathKinds[i] = kind;
-        return;
+        return i;
       }
       if (counts[i]! < counts[least]!) least = i;
     }
     const at = paths.length < PATHS ? paths.length : least;
     paths[at] = headOf(path, length);
     counts[at] = (counts[at] ?? 0) + weight;
-    this.#pathKinds[at] = kind;
+    return at;
   }
 
   #addStatus(status: number, weight: number): void {

@@ -1,6 +1,6 @@
 import type { AccessRecord, EpochMs } from "../accesslog/record.ts";
 import type { Config } from "../config/schema.ts";
-import type { BaselineSnapshot, GlobalVerdict } from "../decision.ts";
+import type { BaselineSnapshot, GlobalVerdict, SiteLearning } from "../decision.ts";
 import type { HistoryPoint } from "../status.ts";
 import { Baseline, type BaselineSettings, type SavedBaseline } from "./baseline.ts";
 import { type GlobalChange, GlobalWatch, type SavedWatch } from "./global-watch.ts";
@@ -131,6 +131,19 @@ export class Site {
   recalculate(at: EpochMs): void {
     this.#baseline.recalculate(at);
     this.#turnSketch();
+  }
+
+  /** How the baseline learns now, for the evidence of a ban. */
+  learning(at: EpochMs): SiteLearning {
+    const { spikes, forget_banned } = this.settings.baseline;
+    return {
+      errorRate: this.baseline.errorRate,
+      guarded: this.#baseline.guarded,
+      spikes,
+      grown: this.#baseline.grown,
+      waitsSince: this.#isFrozen(at) ? (this.#watch.firingSince ?? undefined) : undefined,
+      forgetsBanned: forget_banned,
+    };
   }
 
   /** When the site began to be out of its normal, or null: before it is told, too. */

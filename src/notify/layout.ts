@@ -1,7 +1,7 @@
 /** How every message is laid out, and where untrusted text may stand in it. [pure] */
 import type { EpochMs } from "../accesslog/record.ts";
 import type { Evidence } from "../decision.ts";
-import { kindText, timeText } from "../wording.ts";
+import { pathNoteText, timeText } from "../wording.ts";
 import { type Block, type Fact, facts, header, message, paragraph } from "./blocks.ts";
 import { defuse, defuseMrkdwn, escapeSlack } from "./escape.ts";
 import type { Message } from "./notifier.ts";
@@ -50,7 +50,7 @@ export function compose(
 function trafficText(evidence: Evidence | null, { sources, networks, agents }: Crowd): string {
   if (evidence === null) return "";
   const paths = evidence.topPaths.map(
-    ({ path, count, kind }) => `${count} × ${defuse(path.replace(/\?.*/s, "?…")) || "(empty)"}${kindText(kind)}`,
+    (asked) => `${asked.count} × ${defuse(asked.path.replace(/\?.*/s, "?…")) || "(empty)"}${pathNoteText(asked)}`,
   );
   const statuses = evidence.statuses.map(({ status, count }) => `${count} × ${status}`);
   const agent = defuse(evidence.userAgent ?? "");

@@ -1,7 +1,16 @@
 /** What a replay prints. [pure] */
 import { columns, counted, printable, spanText, timeText } from "../cli/terminal.ts";
 import type { Ban, SourceVerdict } from "../decision.ts";
-import { alertText, banLengthText, baselineText, causeText, kindText, ordinal, trafficRows } from "../wording.ts";
+import {
+  adaptationText,
+  alertText,
+  banLengthText,
+  baselineText,
+  causeText,
+  ordinal,
+  pathNoteText,
+  trafficRows,
+} from "../wording.ts";
 import { type Contender, type ReplayDecision, timeToBan } from "./contender.ts";
 import type { Banned, Difference } from "./difference.ts";
 import type { SessionStatus } from "./session.ts";
@@ -50,10 +59,11 @@ export function evidenceRows(ban: Ban, cause: SourceVerdict): (readonly [string,
   return [
     ["requests", `${requests} with ${counted(errors, "error")} in ${span}${asked}`],
     normRow(cause),
+    ...adaptationRows(cause),
     ...(took === null ? [] : [["took", `${spanText(took)} from the first request of this visit`] as const]),
     ...counts(
       "paths",
-      topPaths.map(({ path, count, kind }) => [`${path}${kindText(kind)}`, count]),
+      topPaths.map((asked) => [`${asked.path}${pathNoteText(asked)}`, asked.count]),
     ),
     ...counts(
       "answers",
@@ -73,6 +83,11 @@ function normRow({ stream, baseline, comparedRate, triggerRate, windowMs, tighte
     "norm",
     `${baselineText(baseline)} (${baseline.from}), trigger ${triggerRate.toFixed(2)} req/s${more}`,
   ] as const;
+}
+
+function adaptationRows(cause: SourceVerdict): (readonly [string, string])[] {
+  const text = adaptationText(cause);
+  return text === null ? [] : [["adaptive", text]];
 }
 
 function counts(name: string, items: readonly (readonly [string | number, number])[]): (readonly [string, string])[] {

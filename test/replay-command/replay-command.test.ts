@@ -65,7 +65,9 @@ describe("what it prints", () => {
     const { out } = await replay(at("access.log"), "--list");
     const text = out.slice(0, 7).join("\n");
     expect(text).toMatch(/\n {6}requests +\d+ with 0 errors in 1 min: 2\.\d\d req\/s/);
-    expect(text).toMatch(/\n {6}norm +1\.00 ± 0\.50 \(floor\), trigger 2\.50 req\/s\n/);
+    expect(text).toMatch(
+      /\n {6}norm +1\.00 ± 0\.50 \(floor\), trigger 2\.50 req\/s\n {6}adaptive +held against busy sources\n/,
+    );
     expect(text).toMatch(/\n {6}took +\d s from the first request of this visit\n/);
     expect(text).toMatch(/\n {6}paths +\/search ×\d+\n/);
   });
