@@ -84,14 +84,19 @@ export interface SiteLearning {
   readonly forgetsBanned: boolean;
 }
 
-/** What of the adaptive profile had a part in a verdict, besides what the evidence tells anyway. */
-export interface Adaptation {
-  /** What the source was compared with. */
-  readonly norm: "busy-sources" | "site";
-  /** Would that be higher without its cap? */
+/** What a source's rate was compared with. */
+export interface SourceNorm {
+  readonly of: "busy-sources" | "site";
+  /** Would it be higher without its cap? */
   readonly isCapped: boolean;
   /** The share of it that was enough: less than 1 over ten minutes. */
   readonly share: number;
+}
+
+/** What of the adaptive profile had a part in a verdict, besides what the evidence tells anyway. */
+export interface Adaptation {
+  /** Absent where something else decided: a bar of failures, the ceiling, a ramp, a surge of the site. */
+  readonly norm?: SourceNorm | undefined;
   /** People behind the address who share what it asks for. */
   readonly people: number;
   /** Of the errors in the window those that were blamed on it, each failing path once; absent where that is not detection.window. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { AT, ban, baseline, evidence, globalAlert, source, sourceVerdict } from "../test/outcomes.ts";
-import type { Adaptation, Ban, Decision, Evidence, SiteLearning, SourceVerdict } from "./decision.ts";
+import type { Adaptation, Ban, Decision, Evidence, SiteLearning, SourceNorm, SourceVerdict } from "./decision.ts";
 import {
   adaptationText,
   alertText,
@@ -18,6 +18,7 @@ import {
   unbanText,
 } from "./wording.ts";
 
+const NORM: SourceNorm = { of: "busy-sources", isCapped: false, share: 1 };
 const LEARNING: SiteLearning = { errorRate: 0, guarded: 0, spikes: "capped", grown: 0, forgetsBanned: true };
 
 describe("conditionText", () => {
@@ -56,19 +57,18 @@ describe("adaptationText", () => {
     [
       "of a rate over ten minutes",
       { errors: 0 },
-      { share: 0.6 },
+      { norm: { ...NORM, share: 0.6 } },
       "held against busy sources, 60 % of the norm is enough",
     ],
-    ["at the cap", { errors: 0 }, { isCapped: true }, "held against busy sources, at the cap"],
-    ["of an office", { stream: "failures", errors: 0 }, { people: 3 }, "3 people behind the address"],
-    ["of failures: nothing out of the ordinary", { stream: "failures", errors: 0 }, {}, null],
-    ["of a participant", { reasons: ["participant"], errors: 0 }, {}, null],
-    ["of errors", { stream: "failures", errors: 12 }, { blamed: 1 }, "1 error blamed on it"],
-    ["of errors in another window", { stream: "failures", errors: 12 }, { blamed: undefined }, null],
+    ["at the cap", { errors: 0 }, { norm: { ...NORM, isCapped: true } }, "held against busy sources, at the cap"],
+    ["of an office", { stream: "failures", errors: 0 }, { norm: undefined, people: 3 }, "3 people behind the address"],
+    ["of failures: nothing out of the ordinary", { stream: "failures", errors: 0 }, { norm: undefined }, null],
+    ["of errors", { stream: "failures", errors: 12 }, { norm: undefined, blamed: 1 }, "1 error blamed on it"],
+    ["of errors in another window", { stream: "failures", errors: 12 }, { norm: undefined, blamed: undefined }, null],
     [
       "of answers that are not its fault",
       { stream: "failures", errors: 12, statuses: [404, 429, 200, 503].map((status) => ({ status, count: 3 })) },
-      { blamed: 3 },
+      { norm: undefined, blamed: 3 },
       "3 errors blamed on it, not blamed: 429, 503",
     ],
     [
@@ -86,21 +86,19 @@ describe("adaptationText", () => {
     [
       "of the site",
       { errors: 0 },
-      { norm: "site", site: { ...LEARNING, guarded: 7, grown: 5, spikes: "left-out" } },
+      { norm: { ...NORM, of: "site" }, site: { ...LEARNING, guarded: 7, grown: 5, spikes: "left-out" } },
       "held against the site, 7 s above the spike guard so far (left-out), 5 s of them lately by many sources",
     ],
     [
       "of a baseline that waits, and forgets nothing",
       { stream: "failures", errors: 0 },
-      { site: { ...LEARNING, waitsSince: AT, forgetsBanned: false } },
+      { norm: undefined, site: { ...LEARNING, waitsSince: AT, forgetsBanned: false } },
       "the site's baseline waits since 2026-04-25T12:00:00Z, what it asked for stays learned",
     ],
   ];
   test.each(rows)("%s", (_, over, adapted, text) => {
     const adaptation: Adaptation = {
-      norm: "busy-sources",
-      isCapped: false,
-      share: 1,
+      norm: NORM,
       people: 1,
       blamed: 0,
       notBlamed: [429],

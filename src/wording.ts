@@ -11,6 +11,7 @@ import type {
   PathCount,
   Permit,
   SiteLearning,
+  SourceNorm,
   SourceVerdict,
 } from "./decision.ts";
 
@@ -89,10 +90,10 @@ function countsText(cost: number): string {
 export function adaptationText(verdict: SourceVerdict): string | null {
   const { adaptation, errors, statuses } = verdict;
   if (adaptation === undefined) return null;
-  const { people, blamed, notBlamed, site } = adaptation;
+  const { norm, people, blamed, notBlamed, site } = adaptation;
   const spared = statuses.filter(({ status }) => status >= 500 || notBlamed.includes(status));
   const words = [
-    ...(isAgainstNorm(verdict) ? [normText(adaptation)] : []),
+    ...(norm === undefined ? [] : [normText(norm)]),
     ...(people > 1 ? [`${people} people behind the address`] : []),
     ...(errors > 0 && blamed !== undefined ? [`${blamed} ${blamed === 1 ? "error" : "errors"} blamed on it`] : []),
     ...(spared.length > 0 ? [`not blamed: ${spared.map(({ status }) => status).join(", ")}`] : []),
@@ -104,18 +105,13 @@ export function adaptationText(verdict: SourceVerdict): string | null {
   return words.length === 0 ? null : words.join(", ");
 }
 
-/** Is it a rate that was compared? A bar of failures is made of no norm, and who takes part is below it. */
-function isAgainstNorm({ stream, reasons }: SourceVerdict): boolean {
-  return stream === "requests" && !reasons.includes("participant");
-}
-
 /** Did what the site has learned decide? */
-function isAgainstSite(verdict: SourceVerdict, { norm }: Adaptation): boolean {
-  return isAgainstNorm(verdict) && (norm === "site" || verdict.tightenedBy === "error-surge");
+function isAgainstSite({ tightenedBy }: SourceVerdict, { norm }: Adaptation): boolean {
+  return norm?.of === "site" || tightenedBy === "error-surge";
 }
 
-function normText({ norm, isCapped, share }: Adaptation): string {
-  const against = norm === "site" ? "the site" : "busy sources";
+function normText({ of, isCapped, share }: SourceNorm): string {
+  const against = of === "site" ? "the site" : "busy sources";
   const enough = share === 1 ? "" : `, ${Math.round(share * 100)} % of the norm is enough`;
   return `held against ${against}${isCapped ? ", at the cap" : ""}${enough}`;
 }

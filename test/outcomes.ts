@@ -203,9 +203,14 @@ const anyEvidence: fc.Arbitrary<Evidence> = fc.record({
 });
 
 const anyAdaptation: fc.Arbitrary<Adaptation> = fc.record({
-  norm: fc.constantFrom("busy-sources", "site"),
-  isCapped: fc.boolean(),
-  share: fc.double({ min: 0, max: 1, noNaN: true }),
+  norm: fc.option(
+    fc.record({
+      of: fc.constantFrom("busy-sources", "site"),
+      isCapped: fc.boolean(),
+      share: fc.double({ min: 0, max: 1, noNaN: true }),
+    }),
+    { nil: undefined },
+  ),
   people: fc.integer({ min: 1, max: 255 }),
   blamed: fc.option(fc.nat(), { nil: undefined }),
   notBlamed: fc.uniqueArray(fc.integer({ min: 400, max: 499 }), { maxLength: 100 }),

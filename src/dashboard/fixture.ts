@@ -71,9 +71,7 @@ function sourceVerdict(source: string, part: Partial<Evidence> = {}): SourceVerd
 }
 
 const adaptation: Adaptation = {
-  norm: "busy-sources",
-  isCapped: false,
-  share: 1,
+  norm: { of: "busy-sources", isCapped: false, share: 1 },
   people: 3,
   blamed: 378,
   notBlamed: [408, 409, 413, 423, 429, 499],

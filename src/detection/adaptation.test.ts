@@ -1,7 +1,7 @@
 /** What of the adaptive profile had a part in a ban, as the engine says it: one case for each piece. */
 import { describe, expect, test } from "bun:test";
 import { baseline } from "../../test/outcomes.ts";
-import { config, MINUTE, SECOND, Site, visitor } from "../../test/records.ts";
+import { config, MINUTE, SECOND, Site, type Sketch, visitor } from "../../test/records.ts";
 import type { Adaptation, SourceVerdict } from "../decision.ts";
 import { adaptationOf } from "./adaptation.ts";
 import { TUNING } from "./tuning.ts";
@@ -28,9 +28,7 @@ describe("a ban says", () => {
   test("what the source was held against, and that nothing else was out of the ordinary", () => {
     const site = new Site(ARMED).flow(20, 400, () => ({ source: WHO }));
     expect(adaptation(site)).toEqual({
-      norm: "busy-sources",
-      isCapped: false,
-      share: 1,
+      norm: { of: "busy-sources", isCapped: false, share: 1 },
       people: 1,
       blamed: 0,
       notBlamed: [408, 409, 413, 423, 429, 499],
@@ -41,7 +39,7 @@ describe("a ban says", () => {
   test("which share of the norm was enough over ten minutes", () => {
     const site = new Site(ARMED).flow(2, 1300, () => ({ source: WHO, path: "/index.php" }));
     expect(causeOf(site).windowMs).toBe(10 * MINUTE);
-    expect(adaptation(site)).toMatchObject({ share: TUNING.sustainedShare, blamed: undefined });
+    expect(adaptation(site)).toMatchObject({ norm: { share: TUNING.sustainedShare }, blamed: undefined });
   });
 
   test("what each path counted: a file the first times, then more; a page again and again one", () => {
@@ -78,7 +76,7 @@ describe("a ban says", () => {
     site.flow(50, 2000, () => ({ source: WHO }));
     expect(site.bans.length).toBeGreaterThan(seen);
     const { norm, site: learning } = adaptation(site);
-    expect([norm, learning.spikes]).toEqual(["site", "left-out"]);
+    expect([norm?.of, learning.spikes]).toEqual(["site", "left-out"]);
     expect(learning.guarded).toBeGreaterThanOrEqual(5);
     expect(learning.grown).toBeGreaterThanOrEqual(5);
   });
@@ -99,14 +97,23 @@ describe("a ban says", () => {
   });
 });
 
+test.each<[string, Sketch]>([
+  ["failures", { method: "POST", path: "/login", status: 401 }],
+  ["the ceiling", {}],
+])("%s: no norm is named where none was asked", (_, sketch) => {
+  const site = new Site({ baseline: { warm_up: "1h" } }).flow(20, 1000, () => ({ source: WHO, ...sketch }));
+  expect(causeOf(site).reasons).toEqual(["ceiling"]);
+  expect(adaptation(site).norm).toBeUndefined();
+});
+
 describe("the norm is said to be capped", () => {
   const { detection, baseline: learned } = config();
   const capped = (mean: number, stddev: number, from: "floor" | "rolling", source_norm: "busy-sources" | "site") => {
     const norm = baseline({ mean, stddev, from });
     const site = { errorRate: 0, guarded: 0, spikes: "capped", grown: 0, forgetsBanned: true } as const;
-    const verdict = { stream: "requests", windowMs: MINUTE, baseline: norm } as const;
+    const verdict = { stream: "requests", windowMs: MINUTE, baseline: norm, reasons: ["z-score"] } as const;
     const settings = { detection: { ...detection, source_norm }, baseline: learned };
-    return adaptationOf(verdict, { norm, people: 1, blamed: 0, site }, settings, TUNING).isCapped;
+    return adaptationOf(verdict, { norm, people: 1, blamed: 0, site }, settings, TUNING).norm?.isCapped;
   };
 
   test.each([

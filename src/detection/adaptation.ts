@@ -1,4 +1,4 @@
-import type { Adaptation, BaselineSnapshot, SiteLearning, SourceVerdict } from "../decision.ts";
+import type { Adaptation, BaselineSnapshot, SiteLearning, SourceNorm, SourceVerdict } from "../decision.ts";
 import type { SiteSettings } from "./site.ts";
 import type { Tuning } from "./tuning.ts";
 
@@ -14,20 +14,35 @@ export interface Present {
 
 /** What of the adaptive profile had a part in a verdict: what no other piece of its evidence tells. */
 export function adaptationOf(
-  { stream, windowMs, baseline }: Pick<SourceVerdict, "stream" | "windowMs" | "baseline">,
+  verdict: Pick<SourceVerdict, "stream" | "windowMs" | "baseline" | "reasons">,
   { norm, people, blamed, site }: Present,
-  { detection, baseline: { source_cap } }: SiteSettings,
+  settings: SiteSettings,
   { peopleCounted }: Tuning,
 ): Adaptation {
-  const isLearned = detection.source_norm === "busy-sources" && norm.from !== "floor";
+  const { window, failures } = settings.detection;
   return {
-    norm: detection.source_norm,
-    isCapped: isLearned && (norm.mean >= source_cap.mean || norm.stddev >= source_cap.stddev),
-    // A bar of failures is made of no norm.
-    share: stream === "requests" ? Number((baseline.mean / norm.mean).toFixed(6)) : 1,
+    norm: isAgainstNorm(verdict) ? normOf(verdict.baseline, norm, settings) : undefined,
     people: Math.max(1, Math.min(people, peopleCounted)),
-    blamed: windowMs === detection.window ? blamed : undefined,
-    notBlamed: detection.failures.not_blamed,
+    blamed: verdict.windowMs === window ? blamed : undefined,
+    notBlamed: failures.not_blamed,
     site,
+  };
+}
+
+function isAgainstNorm({ stream, reasons }: Pick<SourceVerdict, "stream" | "reasons">): boolean {
+  return stream === "requests" && reasons.some((reason) => reason === "z-score" || reason === "rate-multiple");
+}
+
+/** `used`: what the verdict names as its baseline, a part of the whole where a part is enough. */
+function normOf(
+  used: BaselineSnapshot,
+  whole: BaselineSnapshot,
+  { detection: { source_norm }, baseline: { source_cap } }: SiteSettings,
+): SourceNorm {
+  const isLearned = source_norm === "busy-sources" && whole.from !== "floor";
+  return {
+    of: source_norm,
+    isCapped: isLearned && (whole.mean >= source_cap.mean || whole.stddev >= source_cap.stddev),
+    share: Number((used.mean / whole.mean).toFixed(6)),
   };
 }

@@ -31,6 +31,7 @@ const TURNED = config({
       ...Object.fromEntries(Object.keys(TUNING.cost).map((name) => [`cost.${name}`, 1])),
       peopleCounted: 1,
       sustainedShare: 1,
+      rampGrowth: 100,
       surgeShare: 0,
       freezeMs: 0,
     },
