@@ -2,11 +2,12 @@
 import { describe, expect, test } from "bun:test";
 import { baseline } from "../../test/outcomes.ts";
 import { config, MINUTE, SECOND, Site, type Sketch, visitor } from "../../test/records.ts";
-import type { Adaptation, SourceVerdict } from "../decision.ts";
+import type { Adaptation, SiteLearning, SourceVerdict } from "../decision.ts";
 import { adaptationOf } from "./adaptation.ts";
 import { TUNING } from "./tuning.ts";
 
 const ARMED = { baseline: { warm_up: "0s" } };
+const LEARNING: SiteLearning = { errorRate: 0, guarded: 0, spikes: "capped", grown: 0, forgetsBanned: true };
 const WHO = "203.0.113.9";
 
 /** Why the last ban of a site was. */
@@ -32,7 +33,7 @@ describe("a ban says", () => {
       people: 1,
       blamed: 0,
       notBlamed: [408, 409, 413, 423, 429, 499],
-      site: { errorRate: 0, guarded: 0, spikes: "capped", grown: 0, waitsSince: undefined, forgetsBanned: true },
+      site: { ...LEARNING, waitsSince: undefined },
     });
   });
 
@@ -106,14 +107,28 @@ test.each<[string, Sketch]>([
   expect(adaptation(site).norm).toBeUndefined();
 });
 
+test.each([
+  ["z-score", true],
+  ["rate-multiple", true],
+  ["ramp", false],
+  ["participant", false],
+] as const)("a rate that fired by %s was held against a norm: %p", (reason, expected) => {
+  const { norm } = adaptationOf(
+    { stream: "requests", windowMs: MINUTE, baseline: baseline(), reasons: [reason] },
+    { norm: baseline(), people: 1, blamed: 0, site: LEARNING },
+    config(),
+    TUNING,
+  );
+  expect(norm !== undefined).toBe(expected);
+});
+
 describe("the norm is said to be capped", () => {
   const { detection, baseline: learned } = config();
   const capped = (mean: number, stddev: number, from: "floor" | "rolling", source_norm: "busy-sources" | "site") => {
     const norm = baseline({ mean, stddev, from });
-    const site = { errorRate: 0, guarded: 0, spikes: "capped", grown: 0, forgetsBanned: true } as const;
     const verdict = { stream: "requests", windowMs: MINUTE, baseline: norm, reasons: ["z-score"] } as const;
     const settings = { detection: { ...detection, source_norm }, baseline: learned };
-    return adaptationOf(verdict, { norm, people: 1, blamed: 0, site }, settings, TUNING).norm?.isCapped;
+    return adaptationOf(verdict, { norm, people: 1, blamed: 0, site: LEARNING }, settings, TUNING).norm?.isCapped;
   };
 
   test.each([
