@@ -82,7 +82,10 @@ async function sensitivity(): Promise<void> {
   console.log(`\n${TABLE_HEAD}`);
   for (const name of TUNING_NAMES) {
     for (const factor of [0.7, 1.3]) {
-      const scores = await scoreAll("adaptive", { [name]: tunedNumber(name)! * factor });
+      const value = tunedNumber(name)! * factor;
+      // A share is at most everything.
+      const tuning = { [name]: name.endsWith("Share") ? Math.min(1, value) : value };
+      const scores = await scoreAll("adaptive", tuning);
       console.log(summaryRow(`${name} × ${factor}`, summarise(scores)));
     }
   }

@@ -130,6 +130,7 @@ describe.skipIf(why !== "")("hostile input", () => {
       await until("the mapped address", async () => (await daemon.kernel()).includes("203.0.113.5"));
       await stillBans();
       expect(await daemon.kernel()).toEqual(["203.0.113.5", "203.0.114.1"]);
+      await until("the audit log to name both", () => daemon.audited("BAN").length === 2);
       expect(daemon.audited("BAN").map(({ ip }) => ip)).toEqual(["203.0.113.5", "203.0.114.1"]);
       for (const source of ["127.0.0.1", "198.18.77.1", "2001:db8:18:77::1", "198.18.77.2", "0.0.0.0", "fe80::1"])
         expect(await daemon.control.ban({ source, by: "ada" })).toMatchObject({ value: { result: "refused" } });
