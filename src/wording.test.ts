@@ -10,6 +10,8 @@ import {
   causeKindText,
   causeText,
   conditionText,
+  countedMs,
+  failureBarText,
   lengthText,
   ordinal,
   pathNoteText,
@@ -238,4 +240,19 @@ test("numbers, lengths and times", () => {
     "101st",
     "111th",
   ]);
+});
+
+describe("failures are told as counts", () => {
+  const DAYS = 3 * 86_400_000;
+  test.each<[Partial<SourceVerdict>, string | null]>([
+    [{ stream: "failures", windowMs: DAYS, comparedRate: 8 / 259_200, triggerRate: 7.5 / 259_200 }, "8 in 3d, bar 7.5"],
+    [{ stream: "failures", windowMs: 60_000, comparedRate: 0.15, triggerRate: 8 / 60 }, "9 in 1m, bar 8"],
+    [{}, null],
+  ])("%#", (over, text) => {
+    expect(failureBarText(sourceVerdict(over))).toBe(text);
+  });
+
+  test("the requests beside them are those of ten minutes at most", () => {
+    expect([60_000, 600_000, DAYS].map((windowMs) => countedMs({ windowMs }))).toEqual([60_000, 600_000, 600_000]);
+  });
 });

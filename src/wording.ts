@@ -145,6 +145,25 @@ function participantText({ surge }: Evidence & Pick<Partial<SourceVerdict>, "sur
   return `participant of a global anomaly${crowd}`;
 }
 
+/** Requests are counted over ten minutes at most: what is measured over longer is failures alone. */
+const MOST_COUNTED_MS = 600_000;
+
+/** The span over which the requests and errors of a verdict were counted. */
+export function countedMs({ windowMs }: Pick<Evidence, "windowMs">): number {
+  return Math.min(windowMs, MOST_COUNTED_MS);
+}
+
+/**
+ * What decided, for failures: "8 in 3d, bar 7.5"; null where it was a rate. The bar stands in the evidence as a norm per
+ * second like any other, which says nothing to people where failures are few.
+ */
+export function failureBarText(evidence: Evidence): string | null {
+  const { stream, comparedRate, triggerRate, windowMs } = evidence;
+  if (stream !== "failures") return null;
+  const events = (perSecond: number) => String(Number(((perSecond * windowMs) / 1000).toFixed(1)));
+  return `${events(comparedRate)} in ${formatDuration(windowMs)}, bar ${events(triggerRate)}`;
+}
+
 /** "13 failures": what the failure stream counted inside its window. */
 function failuresText({ comparedRate, windowMs }: Evidence): string {
   return `${Math.round(comparedRate * (windowMs / 1000))} failures`;

@@ -8,6 +8,8 @@ import {
   baselineSourceText,
   baselineText,
   causeText,
+  countedMs,
+  failureBarText,
   ordinal,
   pathNoteText,
   rateText,
@@ -117,13 +119,16 @@ function detailsOf({ ban, leakedRequests, lastLeakAt }: BanStatus, at: EpochMs, 
 function evidenceLines(evidence: SourceVerdict): readonly string[] {
   const { baseline, topPaths, statuses, userAgent } = evidence;
   const adapted = adaptationText(evidence);
+  const bar = failureBarText(evidence);
   const paths = topPaths
     .slice(0, 3)
     .map((asked) => `${visibleText(asked.path, 80) || "(empty)"}${pathNoteText(asked)} × ${countText(asked.count)}`);
   const answers = statuses.map(({ status, count }) => `${status} × ${countText(count)}`);
   return [
-    `${rateText(evidence.rate)}: ${plural(evidence.requests, "request")}, ${plural(evidence.errors, "error")} in ${windowText(evidence.windowMs)}`,
-    `compared ${rateText(evidence.comparedRate)} with ${baselineText(baseline)} (${baselineSourceText(baseline)}), trigger ${rateText(evidence.triggerRate)}`,
+    `${rateText(evidence.rate)}: ${plural(evidence.requests, "request")}, ${plural(evidence.errors, "error")} in ${windowText(countedMs(evidence))}`,
+    bar === null
+      ? `compared ${rateText(evidence.comparedRate)} with ${baselineText(baseline)} (${baselineSourceText(baseline)}), trigger ${rateText(evidence.triggerRate)}`
+      : `failures ${bar}`,
     ...(adapted === null ? [] : [adapted]),
     ...(paths.length > 0 ? [`asked ${paths.join(", ")}`] : []),
     ...(answers.length > 0 ? [`answered ${answers.join(", ")}`] : []),

@@ -9,6 +9,8 @@ import {
   baselineText,
   causeText,
   conditionText,
+  countedMs,
+  failureBarText,
   lengthText,
   ordinal,
   rateText,
@@ -248,11 +250,13 @@ function condition(ban: Ban): Fact {
 
 function measurements(evidence: Evidence | null, when = ""): Fact[] {
   if (evidence === null) return [];
-  const { requests, errors, windowMs, baseline } = evidence;
-  const counts = `${requests} requests, ${errors} of them errors, in ${lengthText(windowMs)}`;
+  const { requests, errors, baseline } = evidence;
+  const counts = `${requests} requests, ${errors} of them errors, in ${lengthText(countedMs(evidence))}`;
+  const bar = failureBarText(evidence);
+  const norm = `${baselineText(baseline)} req/s (${baselineSourceText(baseline)})`;
   return [
     { label: when ? `Rate${when}` : "Current rate", value: `${rateText(evidence.rate)} (${counts})` },
-    { label: "Baseline", value: `${baselineText(baseline)} req/s (${baselineSourceText(baseline)})` },
+    { label: "Baseline", value: bar === null ? norm : `failures ${bar}` },
   ];
 }
 

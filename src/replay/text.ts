@@ -7,6 +7,8 @@ import {
   banLengthText,
   baselineText,
   causeText,
+  countedMs,
+  failureBarText,
   ordinal,
   pathNoteText,
   trafficRows,
@@ -51,8 +53,8 @@ export function evidenceLines(ban: Ban): string[] {
 
 /** Name and words of each piece of evidence; the words hold attacker text. */
 export function evidenceRows(ban: Ban, cause: SourceVerdict): (readonly [string, string])[] {
-  const { requests, errors, windowMs, rate, comparedRate, topPaths, statuses, userAgent } = cause;
-  const span = spanText(windowMs);
+  const { requests, errors, rate, comparedRate, topPaths, statuses, userAgent } = cause;
+  const span = spanText(countedMs(cause));
   const weighted = comparedRate.toFixed(2) === rate.toFixed(2) ? "" : `, compared as ${comparedRate.toFixed(2)}`;
   const asked = cause.stream === "failures" ? "" : `: ${rate.toFixed(2)} req/s${weighted}`;
   const took = timeToBan(ban);
@@ -74,11 +76,11 @@ export function evidenceRows(ban: Ban, cause: SourceVerdict): (readonly [string,
 }
 
 /** What it was held against; a bar on failures is a count, not a learned norm. */
-function normRow({ stream, baseline, comparedRate, triggerRate, windowMs, tightenedBy, trusted }: SourceVerdict) {
+function normRow(cause: SourceVerdict) {
+  const { baseline, triggerRate, tightenedBy, trusted } = cause;
   const more = `${tightenedBy ? `, tightened by ${tightenedBy}` : ""}${trusted ? ", trusted source" : ""}`;
-  const events = (perSecond: number) => String(Number(((perSecond * windowMs) / 1000).toFixed(1)));
-  if (stream === "failures")
-    return ["failures", `${events(comparedRate)} in ${spanText(windowMs)}, bar ${events(triggerRate)}${more}`] as const;
+  const bar = failureBarText(cause);
+  if (bar !== null) return ["failures", `${bar}${more}`] as const;
   return [
     "norm",
     `${baselineText(baseline)} (${baseline.from}), trigger ${triggerRate.toFixed(2)} req/s${more}`,
