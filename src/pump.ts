@@ -1,5 +1,5 @@
 /** Feeds an Engine from windows of log lines and hands its decisions on. The same for run, replay and bench. */
-import type { LineParser } from "./accesslog/parse.ts";
+import type { LineParser, LineSink } from "./accesslog/parse.ts";
 import type { AccessRecord, EpochMs } from "./accesslog/record.ts";
 import type { Emit, Engine } from "./engine.ts";
 
@@ -50,7 +50,7 @@ export class Pump {
 
   /** Takes in the whole lines in `buffer` from `start` to `end`. */
   window(buffer: Buffer, start: number, end: number): void {
-    this.parser.parseWindow(buffer, start, end, this.#sink);
+    this.parser.parseWindow(buffer, start, end, this.sink);
   }
 
   tick(now: EpochMs): void {
@@ -73,7 +73,8 @@ export class Pump {
     };
   }
 
-  readonly #sink = {
+  /** Where lines go that were parsed elsewhere. */
+  readonly sink: LineSink = {
     record: (read: AccessRecord, address: number): void => {
       const aheadMs = this.options.aheadMs?.() ?? 0;
       const record = aheadMs === 0 ? read : { ...read, at: read.at + aheadMs };

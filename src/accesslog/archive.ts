@@ -24,33 +24,43 @@ export async function archiveSize(path: string): Promise<number> {
 
 /**
  * Hands on windows of whole lines, each ending with a newline (one is added to a last line without). `onWindow`
- * may be handed the same buffer again. Rejects with the file system's or zlib's error.
+ * may be handed the same buffer again. `room`: awaited before each next piece is read. Rejects with the file system's or
+ * zlib's error.
  */
 export async function readArchive(
   path: string,
   maxLineBytes: number,
   progress: ArchiveProgress,
   onWindow: (buffer: Buffer, start: number, end: number) => void,
+  room: () => Promise<void> = async () => {},
 ): Promise<void> {
   const windows = new LineWindows(maxLineBytes, progress, onWindow);
+  const take = async (chunk: Buffer): Promise<void> => {
+    windows.push(chunk);
+    await room();
+  };
   if (path === "-") {
     const { raw, isGzip } = await standardInput();
-    for await (const chunk of unpacked(raw, isGzip, progress)) windows.push(chunk as Buffer);
+    for await (const chunk of unpacked(raw, isGzip, progress)) await take(chunk as Buffer);
   } else if (await isGzipFile(path)) {
     const raw = createReadStream(path, { highWaterMark: CHUNK_BYTES });
-    for await (const chunk of unpacked(raw, true, progress)) windows.push(chunk as Buffer);
-  } else await readPlain(path, progress, windows);
+    for await (const chunk of unpacked(raw, true, progress)) await take(chunk as Buffer);
+  } else await readPlain(path, progress, take);
   windows.end();
 }
 
 /** Plain files are read into one buffer again and again: a stream makes a new one of a megabyte for each piece. */
-async function readPlain(path: string, progress: ArchiveProgress, windows: LineWindows): Promise<void> {
+async function readPlain(
+  path: string,
+  progress: ArchiveProgress,
+  take: (chunk: Buffer) => Promise<void>,
+): Promise<void> {
   const file = await open(path, "r");
   try {
     const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
     for (let count = await fill(file, buffer); count > 0; count = await fill(file, buffer)) {
       progress.bytes += count;
-      windows.push(buffer.subarray(0, count));
+      await take(buffer.subarray(0, count));
     }
   } finally {
     await file.close();

@@ -1,14 +1,21 @@
 /** Reads the lines once and shows each to every contender. */
+import { availableParallelism } from "node:os";
 import { type ArchiveProgress, archiveSize, readArchive } from "../accesslog/archive.ts";
 import { createParser } from "../accesslog/parse.ts";
 import type { AccessRecord } from "../accesslog/record.ts";
 import { triggerRate } from "../detection/verdict.ts";
 import { Pump, type PumpEngine } from "../pump.ts";
+import { ReadAhead } from "../read-ahead.ts";
 import type { Contender } from "./contender.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** A gap in a log longer than this must be confirmed by a second line. */
 const JUMP_MS = 3_600_000;
+
+/** Plain bytes of log from which on a thread that reads ahead gives more than its start costs. */
+const READ_AHEAD_BYTES = 128 << 20;
+/** What a log is packed to, more or less. */
+const PACKED = 0.1;
 
 /** A file that cannot be read; the message names it and the cause. */
 export class ReadError extends Error {
@@ -33,13 +40,17 @@ export interface SessionStatus {
 /** One pass over the files. */
 export class Session {
   readonly #pump: Pump;
-  readonly #progress: ArchiveProgress = { bytes: 0, oversized: 0 };
+  #progress: ArchiveProgress = { bytes: 0, oversized: 0 };
   #total = 0;
 
-  /** The first contender's configuration says how lines are read. `timeline` sees what its engine sees. */
+  /**
+   * The first contender's configuration says how lines are read. `timeline` sees what its engine sees. Logs of
+   * `readAheadBytes` and more are read in a thread of their own.
+   */
   constructor(
     private readonly contenders: readonly [Contender, ...Contender[]],
     timeline: Timeline | null,
+    private readonly readAheadBytes = READ_AHEAD_BYTES,
   ) {
     const [first] = contenders;
     const parser = createParser({ fields: first.config.log.fields });
@@ -50,7 +61,19 @@ export class Session {
 
   /** Reads the files in order. `onProgress` is called after each piece. Throws ReadError. */
   async run(files: readonly string[], onProgress: () => void): Promise<void> {
-    for (const file of files) this.#total += await named(file, archiveSize(file));
+    let plainBytes = 0;
+    for (const file of files) {
+      const size = await named(file, archiveSize(file));
+      this.#total += size;
+      plainBytes += file.endsWith(".gz") ? size / PACKED : size;
+    }
+    const isWorthIt = plainBytes >= this.readAheadBytes && availableParallelism() > 1;
+    if (isWorthIt && !files.includes("-")) await this.#readAhead(files, onProgress);
+    else await this.#readHere(files, onProgress);
+    this.#pump.end();
+  }
+
+  async #readHere(files: readonly string[], onProgress: () => void): Promise<void> {
     const { max_line_bytes } = this.contenders[0].config.log;
     for (const file of files) {
       const read = readArchive(file, max_line_bytes, this.#progress, (buffer, start, end) => {
@@ -59,7 +82,22 @@ export class Session {
       });
       await named(file, read);
     }
-    this.#pump.end();
+  }
+
+  async #readAhead(files: readonly string[], onProgress: () => void): Promise<void> {
+    const { fields, max_line_bytes: maxLineBytes } = this.contenders[0].config.log;
+    const reader = new ReadAhead({ fields, maxLineBytes });
+    try {
+      for (const file of files) {
+        const read = reader.read(file, this.#pump.sink, (progress) => {
+          this.#progress = progress;
+          onProgress();
+        });
+        await named(file, read);
+      }
+    } finally {
+      reader.close();
+    }
   }
 
   status(): SessionStatus {
