@@ -49,15 +49,15 @@ class ReadingThread {
 
   /** Never rejects: what is wrong with the file is told. */
   async read(file: string): Promise<void> {
-    const onWindow = (buffer: Buffer, start: number, end: number): void => {
+    const onWindow = (buffer: Buffer, start: number, end: number): void =>
       this.#parser.parseWindow(buffer, start, end, this.#writer);
-      this.#writer.flush();
-    };
     try {
       await readArchive(file, this.options.maxLineBytes, this.#progress, onWindow, () => this.#room());
+      this.#writer.flush();
       tell({ kind: "end", progress: this.#progress });
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
+      this.#writer.flush();
       tell({ kind: "failed", code, message, progress: this.#progress });
     }
   }
@@ -73,7 +73,9 @@ class ReadingThread {
     tell({ kind: "lines", batch, progress: this.#progress }, [batch.columns, batch.texts]);
   }
 
+  /** A piece has been read: its lines go out, and the next is read when they are few. */
   async #room(): Promise<void> {
+    this.#writer.flush();
     if (this.#waiting < MOST_WAITING) return;
     await new Promise<void>((resolve) => {
       this.#goOn = resolve;

@@ -3,6 +3,7 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { pipeline, Readable, Transform } from "node:stream";
 import { createGunzip } from "node:zlib";
+import { LineSplitter } from "./lines.ts";
 
 /** Room for whole lines; a longer line is skipped and counted, as in the tail. */
 const CHUNK_BYTES = 1 << 20;
@@ -34,9 +35,11 @@ export async function readArchive(
   onWindow: (buffer: Buffer, start: number, end: number) => void,
   room: () => Promise<void> = async () => {},
 ): Promise<void> {
-  const windows = new LineWindows(maxLineBytes, progress, onWindow);
+  const lines = new LineSplitter(maxLineBytes, onWindow);
+  const oversizedBefore = progress.oversized;
   const take = async (chunk: Buffer): Promise<void> => {
-    windows.push(chunk);
+    lines.push(chunk);
+    progress.oversized = oversizedBefore + lines.oversized;
     await room();
   };
   if (path === "-") {
@@ -46,7 +49,8 @@ export async function readArchive(
     const raw = createReadStream(path, { highWaterMark: CHUNK_BYTES });
     for await (const chunk of unpacked(raw, true, progress)) await take(chunk as Buffer);
   } else await readPlain(path, progress, take);
-  windows.end();
+  lines.flush();
+  progress.oversized = oversizedBefore + lines.oversized;
 }
 
 /** Plain files are read into one buffer again and again: a stream makes a new one of a megabyte for each piece. */
@@ -113,55 +117,5 @@ async function isGzipFile(path: string): Promise<boolean> {
     return isGzip(buffer.subarray(0, bytesRead));
   } finally {
     await file.close();
-  }
-}
-
-/** Joins chunks into windows of whole lines. */
-class LineWindows {
-  #rest: Buffer = Buffer.alloc(0);
-  #isSkipping = false;
-
-  constructor(
-    private readonly maxLineBytes: number,
-    private readonly progress: ArchiveProgress,
-    private readonly onWindow: (buffer: Buffer, start: number, end: number) => void,
-  ) {}
-
-  push(chunk: Buffer): void {
-    const last = chunk.lastIndexOf(10);
-    if (last < 0) {
-      this.#keep(chunk);
-      return;
-    }
-    let from = 0;
-    if (this.#isSkipping || this.#rest.length > 0) {
-      from = chunk.indexOf(10) + 1;
-      this.#finishRest(chunk.subarray(0, from));
-    }
-    if (from <= last) this.onWindow(chunk, from, last + 1);
-    this.#keep(chunk.subarray(last + 1));
-  }
-
-  end(): void {
-    if (this.#rest.length > 0) this.#finishRest(Buffer.from("\n"));
-  }
-
-  #finishRest(head: Buffer): void {
-    if (!this.#isSkipping) {
-      const line = Buffer.concat([this.#rest, head]);
-      if (line.length > this.maxLineBytes) this.progress.oversized++;
-      else this.onWindow(line, 0, line.length);
-    }
-    this.#rest = Buffer.alloc(0);
-    this.#isSkipping = false;
-  }
-
-  #keep(tail: Buffer): void {
-    if (this.#isSkipping) return;
-    this.#rest = this.#rest.length === 0 ? Buffer.from(tail) : Buffer.concat([this.#rest, tail]);
-    if (this.#rest.length <= this.maxLineBytes) return;
-    this.progress.oversized++;
-    this.#isSkipping = true;
-    this.#rest = Buffer.alloc(0);
   }
 }
