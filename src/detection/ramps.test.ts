@@ -85,7 +85,7 @@ describe("Ramps", () => {
     const ramps = new Ramps(windows.table, TUNING);
     for (let i = 0; i < 17_000; i++) {
       const slot = windows.claim(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}` as Source, START, 0x0a000000 + i);
-      for (let n = 0; n < 2; n++) windows.count(slot, START, 1, 1, Mark.request);
+      for (let n = 0; n < 3; n++) windows.count(slot, START, 1, 1, Mark.request);
     }
     ramps.look(60_000);
     expect(ramps.missed).toBe(17_000 - 16_384);

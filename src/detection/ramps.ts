@@ -10,10 +10,10 @@ const SPANS = 3;
 export const RAMP_SPAN_MS = SPAN_LOOKS * RAMP_LOOK_SECONDS * 1000;
 /** Sources followed at a time: those beyond it are seen only by what they ask for in one window. */
 const MOST = 16_384;
-/** Requests in a window from which a source is followed: most come once. */
-const FIRST = 2;
-/** What a source that is followed may look at besides: each first look costs less than one. */
-const FIRST_LOOKS = 3;
+/** Requests in a window from which a source is followed: most come once or twice. */
+const FIRST = 3;
+/** What a source that is followed may look at besides: a first look costs less than one. */
+const FIRST_LOOKS = 1;
 /** Fewer than this in the first of the spans is no rate that something could have grown from. */
 const LEAST_BEFORE = 8;
 /** Minutes without a request after which a source is no longer followed. */
@@ -24,12 +24,14 @@ type Numbers = Pick<Tuning, "rampRequests" | "rampGrowth" | "rampSteadiness" | "
 /** Requests of a ramp in three spans of five minutes, the earliest first. */
 export type RampSpans = readonly [number, number, number];
 
-/** What a source did in each of the last minutes. */
+/** What a source did in the last minutes. */
 interface Followed {
-  /** Requests, the latest last: as many as the spans take. */
+  /** Its 32 bits, as the table has them. */
+  readonly address: number;
+  /** Requests in each, the latest last: as many as the spans take. */
   readonly minutes: number[];
-  /** Number of the last look that saw it ask for something. */
-  seen: number;
+  /** Minutes without a request, at the end. */
+  quiet: number;
 }
 
 /**
@@ -41,7 +43,6 @@ interface Followed {
 export class Ramps {
   readonly #followed = new Map<Source, Followed>();
   readonly #found = new Map<number, { readonly visit: number; readonly spans: RampSpans }>();
-  #looks = 0;
   /** Sources that were not followed because too many were; counted at each look. */
   missed = 0;
 
@@ -52,23 +53,17 @@ export class Ramps {
 
   /** Takes down what each source did in its window; to be called once every RAMP_LOOK_SECONDS. */
   look(windowMs: number): void {
+    const { table } = this;
     const scale = (RAMP_LOOK_SECONDS * 1000) / windowMs;
-    this.#looks++;
     this.#found.clear();
-    this.table.forEach((slot, source) => {
-      const requests = this.table.rows.requests(slot);
-      if (requests === 0) return;
-      const one = this.#follow(slot, source, requests);
-      if (one === null) return;
-      one.seen = this.#looks;
-      const spans = this.#spansOf(take(one, requests * scale));
-      if (spans !== null && this.#isOneThing(slot))
-        this.#found.set(slot, { visit: this.table.rows.visit(slot), spans });
+    for (const [source, one] of this.#followed) this.#goOn(source, one, scale);
+    table.forEach((slot, source) => {
+      const requests = table.rows.requests(slot);
+      if (requests < FIRST || !this.#repeatsPages(slot, requests) || this.#followed.has(source)) return;
+      if (this.#followed.size < MOST)
+        this.#followed.set(source, { address: table.rows.address(slot), minutes: [requests * scale], quiet: 0 });
+      else this.missed++;
     });
-    for (const [source, one] of this.#followed) {
-      if (this.#looks - one.seen >= PATIENCE) this.#followed.delete(source);
-      else if (one.seen < this.#looks) take(one, 0);
-    }
   }
 
   /** The spans of a source that ramps up, as of the last look; null of every other. */
@@ -78,22 +73,24 @@ export class Ramps {
     return found?.visit === this.table.rows.visit(slot) ? found.spans : null;
   }
 
-  #follow(slot: number, source: Source, requests: number): Followed | null {
-    const known = this.#followed.get(source);
-    // By what its requests cost: a file, a proof of an account, trust, a first look all cost less than one.
-    if (this.table.rows.cost(slot) + FIRST_LOOKS < this.numbers.rampShare * requests) {
+  #goOn(source: Source, one: Followed, scale: number): void {
+    const slot = this.table.slotOf(source, one.address);
+    const requests = slot === undefined ? 0 : this.table.rows.requests(slot);
+    one.quiet = requests === 0 ? one.quiet + 1 : 0;
+    if (one.quiet === PATIENCE || (slot !== undefined && !this.#repeatsPages(slot, requests))) {
       this.#followed.delete(source);
-      return null;
+      return;
     }
-    if (known !== undefined) return known;
-    if (requests < FIRST) return null;
-    if (this.#followed.size >= MOST) {
-      this.missed++;
-      return null;
-    }
-    const one = { minutes: [], seen: 0 };
-    this.#followed.set(source, one);
-    return one;
+    one.minutes.push(requests * scale);
+    if (one.minutes.length > SPANS * SPAN_LOOKS) one.minutes.shift();
+    const spans = slot === undefined ? null : this.#spansOf(one.minutes);
+    if (spans !== null && this.#isOneThing(slot!))
+      this.#found.set(slot!, { visit: this.table.rows.visit(slot!), spans });
+  }
+
+  /** By what its requests cost: a file, a proof of an account, trust, a first look all cost less than one. */
+  #repeatsPages(slot: number, requests: number): boolean {
+    return this.table.rows.cost(slot) + FIRST_LOOKS >= this.numbers.rampShare * requests;
   }
 
   /** Of a source that multiplies from span to span, and by more and more; else null. */
@@ -115,12 +112,6 @@ export class Ramps {
     if (share < rampShare * rampShare || bytes < rampBytes) return false;
     return rows.sustainedCost(slot) >= rampShare * rows.sustainedRequests(slot);
   }
-}
-
-function take({ minutes }: Followed, requests: number): readonly number[] {
-  minutes.push(requests);
-  if (minutes.length > SPANS * SPAN_LOOKS) minutes.shift();
-  return minutes;
 }
 
 function sum(minutes: readonly number[], from: number): number {
