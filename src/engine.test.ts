@@ -563,6 +563,17 @@ describe("time", () => {
     expect(site.bans[0]!.since).toBeGreaterThanOrEqual(START + 8 * MINUTE);
   });
 
+  test.each([
+    ["two minutes ago bans", 120_000, 1],
+    ["longer ago does not", 120_001, 0],
+  ])("a flood that ended %s", (_, agoMs, bans) => {
+    const site = new Site(CONTRACT);
+    site.engine.setWall(START + 10 * MINUTE);
+    site.at = START + 10 * MINUTE - agoMs;
+    for (let i = 0; i < 600; i++) site.send({ source: A });
+    expect(site.bans.length).toBe(bans);
+  });
+
   test("a tick from the past moves nothing", () => {
     const site = new Site().send();
     site.engine.tick(START - HOUR, site.emit);

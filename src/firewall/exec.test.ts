@@ -1,4 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createExec, findProgram } from "./exec.ts";
 
 const exec = createExec({
@@ -38,6 +41,22 @@ describe("createExec", () => {
       "PATH=/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin",
       "XTABLES_LOCKFILE=/run/x.lock",
     ]);
+  });
+
+  test("whatever PATH leads to is not started", async () => {
+    const trap = mkdtempSync(join(tmpdir(), "anomaly-detector-path-"));
+    const before = process.env.PATH;
+    try {
+      for (const name of ["true", "only-there"])
+        writeFileSync(join(trap, name), "#!/bin/sh\nexit 7\n", { mode: 0o755 });
+      process.env.PATH = trap;
+      const trapped = createExec({ timeoutMs: 5_000 });
+      expect((await trapped(["true"])).exitCode).toBe(0);
+      expect((await trapped(["only-there"])).exitCode).toBe(127);
+    } finally {
+      process.env.PATH = before;
+      rmSync(trap, { recursive: true });
+    }
   });
 
   test("a missing program is a value", async () => {

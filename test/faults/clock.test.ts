@@ -1,6 +1,6 @@
 /** The wall clock jumps under the running daemon (and under nginx, which dates the log); the kernel's timers do not. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { appendFileSync, closeSync, mkdtempSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { must, until } from "../e2e/process.ts";
@@ -125,6 +125,66 @@ describe.skipIf(why !== "")("wall clock", () => {
       new Date(daemon.audited("BAN")[0]!.ts).getUTCHours(),
     );
   }, 60_000);
+
+  test.each([
+    ["the hour that comes twice", Date.UTC(2026, 9, 25, 1), "+02:00", "+01:00"],
+    ["the hour that never comes", Date.UTC(2027, 2, 28, 1), "+01:00", "+02:00"],
+  ])(
+    "%s, in a log that says the time as the clock on the wall does: nothing is early, late or lost",
+    async (_, at, before, after) => {
+      // Berlin, some seconds before its clocks are changed.
+      jump(Math.round((at - Date.now()) / 1000) - 9);
+      await start("Europe/Berlin");
+      let lines = 0;
+      /** As nginx's $time_iso8601 has it, in whole seconds of local time. */
+      const local = (source: string, count: number) => {
+        const zone = now() < at ? before : after;
+        const shown = new Date(now() + Number(zone.slice(1, 3)) * HOUR * 1000).toISOString().slice(0, 19);
+        const line = `{"source_ip":"${source}","timestamp":"${shown}${zone}","method":"GET","path":"/login","status":200,"response_size":10}\n`;
+        appendFileSync(daemon.logPath, line.repeat(count));
+        lines += count;
+      };
+      const bansBy = async (source: string) => {
+        local(source, 700);
+        await until(`the ban of ${source}`, async () => (await daemon.kernel()).includes(source));
+        attackers++;
+      };
+      local("198.51.100.1", 1);
+      await Bun.sleep(2200);
+      await bansBy("203.0.113.1");
+      await until("the clocks to be changed", () => now() > at + 1000, { timeoutMs: 15_000 });
+      await bansBy("203.0.113.2");
+      await agrees();
+      await daemon.caughtUp(lines);
+      const { counters, site } = (await daemon.status()).engine;
+      expect([counters.late, counters.future]).toEqual([0, 0]);
+      // The window reaches back over the change.
+      expect(site.requests).toBeGreaterThan(0);
+      expect((await daemon.status()).health.find(({ name }) => name === "log")).toMatchObject({ level: "ok" });
+      expect(daemon.audited("UNBAN")).toEqual([]);
+      for (const { ts } of daemon.audited("BAN")) expect(Math.abs(Date.parse(ts) - at)).toBeLessThan(60_000);
+    },
+    40_000,
+  );
+
+  test("the log gone for a day: it says so, ends bans on time, and bans who attacks as soon as the log is back", async () => {
+    await start();
+    write(["198.51.100.1"]);
+    await Bun.sleep(2200);
+    await bansWithin();
+    renameSync(daemon.logPath, `${daemon.logPath}.gone`);
+    const log = async () => (await daemon.status()).health.find(({ name }) => name === "log")!;
+    await until("health to say so", async () => /no such file/.test((await log()).detail ?? ""));
+    jump(24 * HOUR);
+    await until("the end of a ban of four hours", () => daemon.audited("UNBAN").length === 1);
+    expect(await daemon.bans()).toEqual([]);
+    expect((await log()).level).toBe("bad");
+    write(["198.51.100.1"]);
+    await bansWithin();
+    expect((await daemon.bans()).map(({ ban }) => ban.source as string)).toEqual(["203.0.113.2"]);
+    await daemon.caughtUp();
+    expect((await log()).level).toBe("ok");
+  }, 40_000);
 
   test("set back while it was down: it goes on where it was, says so, and bans", async () => {
     jump(HOUR);

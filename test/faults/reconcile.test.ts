@@ -9,7 +9,7 @@ import { config } from "../records.ts";
 import { Daemon } from "./daemon.ts";
 import { Slack } from "./slack.ts";
 
-const why = whyNoNamespaces("iptables", "ip6tables", "iptables-save", "iptables-restore", "ipset");
+const why = whyNoNamespaces("iptables", "ip6tables", "iptables-save", "iptables-restore", "ipset", "nft");
 const BANNED = ["203.0.113.1", "203.0.113.2", "2001:db8:66::/64"];
 const CHAIN = "ANOMALY-DETECTOR";
 const FOREIGN = "198.51.100.77";
@@ -36,6 +36,11 @@ const FAULTS: readonly Fault[] = [
     what: "the chain deleted (-F, then -X)",
     commands: ["iptables -t raw -F", "iptables -t raw -X"],
     mended: { hooks: 1 },
+  },
+  {
+    what: "every table gone (nft flush ruleset), as nftables' start and firewalld's reload do",
+    commands: ["nft flush ruleset"],
+    mended: { hooks: 2 },
   },
   { what: "our chain emptied", commands: [`iptables -t raw -F ${CHAIN}`], mended: { hooks: 1 } },
   {

@@ -117,24 +117,34 @@ describe.skipIf(why !== "")("restart", () => {
     expect(daemon.audited("ALLOW").map(({ ip }) => ip)).toEqual(["203.0.113.64/26", "198.51.100.9"]);
   }, 40_000);
 
-  test("bans that ended meanwhile are unbanned and told; a foreign entry in our set goes", async () => {
-    daemon.configure({ bans: { durations: ["3s"] } });
-    await daemon.start();
+  test("bans end on time while it is down, and are then unbanned and told; a foreign entry in our set goes", async () => {
+    const { posts, process } = await slack();
+    daemon.configure({ bans: { durations: ["4s"] } });
+    await daemon.start(WEBHOOK);
     daemon.write(["198.51.100.1"]);
     await Bun.sleep(2200);
     flood();
     await banned();
+    await until("Slack to hear of the ban", async () => (await posts()).some((text) => text.includes(FLOODER)));
+    const { until: end } = (await daemon.bans())[0]!.ban;
     await daemon.kill();
     const set = /^create (\S+) hash:net family inet /m.exec(await space.run("ipset", "save"))![1]!;
     await space.run("ipset", "add", set, "203.0.113.99");
-    await Bun.sleep(3500);
-    await daemon.start();
+    // Nobody but the kernel is there to do it.
+    await until("the kernel to end it", async () => !(await daemon.kernel()).includes(FLOODER), { everyMs: 10 });
+    // It counts in seconds, and may begin to a moment after us.
+    expect(Date.now()).toBeGreaterThan((end as number) - 1100);
+    await until("its end by our own time", () => Date.now() > (end as number));
+    await daemon.start(WEBHOOK);
     await until("the unban", () =>
       daemon.audited("UNBAN").some(({ ip, evidence }) => ip === FLOODER && evidence?.why === "expired"),
     );
     expect(daemon.audited("UNBAN")).toHaveLength(1);
     expect(await daemon.bans()).toEqual([]);
     await until("the foreign entry to go", async () => (await daemon.kernel()).length === 0);
+    await until("Slack to hear of the unban", async () => (await posts()).some((text) => /^Unbanned /.test(text)));
+    expect((await posts()).filter((text) => text.startsWith(`Unbanned ${FLOODER}`))).toHaveLength(1);
+    await process.stop();
   }, 40_000);
 
   test("a backlog teaches but bans nobody for what ended long ago; what goes on now is banned", async () => {
