@@ -12,6 +12,7 @@ const PACKAGES: readonly Package[] = [
   { name: "nginx-light", program: "nginx", why: "end to end: the real access log" },
   { name: "iptables", program: "iptables", why: "firewall and end to end: the real rules" },
   { name: "ipset", program: "ipset", why: "firewall and end to end: the real sets" },
+  { name: "nftables", program: "nft", why: "firewall: another hand in its rules" },
   { name: "iproute2", program: "ip", why: "firewall and end to end: network namespaces" },
   { name: "procps", program: "sysctl", why: "end to end: IPv6 inside the namespaces" },
   { name: "curl", program: "curl", why: "end to end: clients with an address of their own" },

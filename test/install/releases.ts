@@ -11,14 +11,27 @@ import { RELEASES } from "../lab/vps.ts";
 
 export const ROOT = resolve(import.meta.dir, "../..");
 
-/** Answers `version` and `check` as a good one does, and then does not come up. */
-const BROKEN = `#!/bin/sh
+/** A program that does this. */
+function faulty(version: string, check: string, run: string): string {
+  return `#!/bin/sh
 case $1 in
-  version) echo 'anomaly-detector 9.0.0 (bun 0, linux x64)' ;;
-  check) exit 0 ;;
-  *) echo 'anomaly-detector: broken on purpose' >&2; exit 1 ;;
+  version) ${version} ;;
+  check) ${check} ;;
+  run) ${run} ;;
+  *) exit 1 ;;
 esac
 `;
+}
+
+const NAMED = "echo 'anomaly-detector 9.0.0 (bun 0, linux x64)'";
+const FAULTY = {
+  /** Answers `version` and `check` as a good one does, and then does not come up. */
+  broken: faulty(NAMED, "exit 0", "echo 'anomaly-detector: broken on purpose' >&2; exit 1"),
+  /** The same, but it stays, and is never ready. */
+  hung: faulty(NAMED, "exit 0", "exec sleep 1000"),
+  "does not run": faulty("exit 126", "exit 0", "exit 0"),
+  "does not accept": faulty(NAMED, "echo 'line 1: no longer known' >&2; exit 2", "exit 0"),
+};
 
 export class Releases {
   readonly directory = mkdtempSync(join(tmpdir(), "anomaly-detector-releases-"));
@@ -66,10 +79,12 @@ export class Releases {
     return this.#publish("next", "9.1.0+next", program, sources, this.key);
   }
 
-  broken(): Promise<string> {
-    const program = join(this.directory, "broken-program");
-    writeFileSync(program, BROKEN, { mode: 0o755 });
-    return this.#publish("broken", "9.0.0", program, ROOT, this.key);
+  /** A release whose program is no good in this way. */
+  faulty(how: keyof typeof FAULTY): Promise<string> {
+    const name = how.replaceAll(" ", "-");
+    const program = join(this.directory, `${name}-program`);
+    writeFileSync(program, FAULTY[how], { mode: 0o755 });
+    return this.#publish(name, "9.0.0", program, ROOT, this.key);
   }
 
   /** The same as `like`, with one thing changed after it was signed. */

@@ -348,7 +348,7 @@ describe.skipIf(missing !== null)(`install.sh on a fresh VPS${missing ? ` (${mis
   }, 90_000);
 
   test("a release that does not come up is rolled back: exit 5, and all is as before", async () => {
-    upstream.releases = await releases.broken();
+    upstream.releases = await releases.faulty("broken");
     const files = await settled();
     const version = await vps.sh(`${NAME} version`);
     const { code, stderr } = await install();
@@ -366,7 +366,7 @@ describe.skipIf(missing !== null)(`install.sh on a fresh VPS${missing ? ` (${mis
   }, 90_000);
 
   test("a run that is ended half-way puts the old one back too", async () => {
-    upstream.releases = await releases.broken();
+    upstream.releases = await releases.faulty("broken");
     const version = await vps.sh(`${NAME} version`);
     const { stdout } = await vps.try(
       `curl -fsSL -o /root/cut.sh ${RELEASES}/install.sh; sh /root/cut.sh --no-stack >/dev/null 2>&1 & run=$!
