@@ -30,8 +30,18 @@ describe("from every earlier version", () => {
     test(`version ${version} becomes version ${CURRENT}`, () => {
       const database = upTo(version);
       expect(versionOf(database)).toBe(version);
+      const tables = ["bans", "offences", "minutes", "outbox"];
+      if (version > 0)
+        for (const table of tables) {
+          const columns = database.query<{ type: string }, []>(`PRAGMA table_info(${table})`).all();
+          const values = columns.map(({ type }, i) => (type === "TEXT" ? `text ${i}` : i));
+          database.query(`INSERT INTO ${table} VALUES (${values.map(() => "?").join()})`).run(...values);
+        }
+      const rows = () => tables.map((table) => database.query(`SELECT * FROM ${table}`).all());
+      const before = version > 0 ? rows() : tables.map(() => []);
       migrate(database);
       expect(versionOf(database)).toBe(CURRENT);
+      expect(rows()).toEqual(before);
       expect(schemaOf(database)).toEqual(schemaOf(upTo(CURRENT)));
       migrate(database);
       expect(versionOf(database)).toBe(CURRENT);
