@@ -16,6 +16,8 @@ const PACKAGES: readonly Package[] = [
   { name: "iproute2", program: "ip", why: "firewall and end to end: network namespaces" },
   { name: "procps", program: "sysctl", why: "end to end: IPv6 inside the namespaces" },
   { name: "curl", program: "curl", why: "end to end: clients with an address of their own" },
+  { name: "gcc", program: "cc", why: "faults: a wall clock that jumps" },
+  { name: "libc6-dev", program: "gencat", why: "faults: the same" },
   { name: "docker.io", program: "dockerd", why: "installer and compose: a fresh VPS in a container" },
   { name: "debootstrap", program: "debootstrap", why: "installer and compose: its Debian" },
   { name: "shellcheck", program: "shellcheck", why: "installer: the script itself" },
