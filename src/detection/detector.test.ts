@@ -227,6 +227,17 @@ describe("the adaptive verdict", () => {
     expect(verdict.reasons).toEqual(["z-score"]);
   });
 
+  test.each([
+    ["", ARMED],
+    [" in the warm-up", { baseline: { warm_up: "10m" } }],
+  ])("a bar that a surge of failures has halved is told as one%s", (_, file) => {
+    const watched = new Watched(file);
+    // One or two holes each, of the kind that no mistake explains.
+    for (let n = 0; n < 12; n++) watched.ask(START + n * 1000, visitor(n), "/.git/config", 404);
+    for (let n = 0; n < 12; n++) watched.ask(START + (20 + n) * 1000, visitor(n), "/.env", 404);
+    expect(watched.verdicts[0]).toMatchObject({ stream: "failures", windowMs: 72 * HOUR, tightenedBy: "failure-surge" });
+  });
+
   test("an exempt source is counted and never judged", () => {
     const watched = new Watched(ARMED);
     for (let i = 0; i < 2000; i++) watched.ask(START + i * 10, A, "/one", 404, true);
