@@ -235,7 +235,11 @@ describe("the adaptive verdict", () => {
     // One or two holes each, of the kind that no mistake explains.
     for (let n = 0; n < 12; n++) watched.ask(START + n * 1000, visitor(n), "/.git/config", 404);
     for (let n = 0; n < 12; n++) watched.ask(START + (20 + n) * 1000, visitor(n), "/.env", 404);
-    expect(watched.verdicts[0]).toMatchObject({ stream: "failures", windowMs: 72 * HOUR, tightenedBy: "failure-surge" });
+    expect(watched.verdicts[0]).toMatchObject({
+      stream: "failures",
+      windowMs: 72 * HOUR,
+      tightenedBy: "failure-surge",
+    });
   });
 
   test("an exempt source is counted and never judged", () => {
