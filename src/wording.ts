@@ -138,7 +138,7 @@ export function kindText(kind: string | null | undefined): string {
 /** "ramp: 12, 31 and 84 times one page in 5m each" */
 function rampText({ ramp, windowMs }: Evidence & Pick<Partial<SourceVerdict>, "ramp">): string {
   if (ramp === undefined) return "ramp";
-  const [before, then, now] = ramp.map(Math.round);
+  const [before, then, now] = ramp;
   return `ramp: ${before}, ${then} and ${now} times one page in ${formatDuration(windowMs)} each`;
 }
 

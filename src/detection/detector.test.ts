@@ -275,6 +275,15 @@ describe("a ramp", () => {
     expect(watched.verdicts).toMatchObject([{ reasons: ["ramp"], ramp: [15, 40, 120], requests: 120 }]);
   });
 
+  test("is told in whole requests, whatever the window", () => {
+    const watched = new Watched({ ...ARMED, detection: { window: "90s" } });
+    [...TRIPLING, 60, 60, 60].forEach((count, minute) => {
+      fetchIn(watched, minute, count);
+    });
+    const { ramp, requests } = watched.verdicts[0]!;
+    expect([...ramp!, requests].every(Number.isInteger)).toBe(true);
+  });
+
   test("is nothing to the contract, from the reload on", () => {
     const watched = ramped();
     watched.detector.advance(END, watched);

@@ -148,5 +148,6 @@ export class Ramps {
 function sum(minutes: readonly number[], from: number): number {
   let total = 0;
   for (let i = from; i < from + SPAN_LOOKS; i++) total += minutes[i]!;
-  return total;
+  // A window longer than a minute is counted by the minute's part of it; people and bans are told whole requests.
+  return Math.round(total);
 }
