@@ -247,6 +247,10 @@ describe("failures are told as counts", () => {
   test.each<[Partial<SourceVerdict>, string | null]>([
     [{ stream: "failures", windowMs: DAYS, comparedRate: 8 / 259_200, triggerRate: 7.5 / 259_200 }, "8 in 3d, bar 7.5"],
     [{ stream: "failures", windowMs: 60_000, comparedRate: 0.15, triggerRate: 8 / 60 }, "9 in 1m, bar 8"],
+    [
+      { stream: "failures", windowMs: DAYS, comparedRate: 8.03 / 259_200, triggerRate: 8 / 259_200 },
+      "8.03 in 3d, bar 8",
+    ],
     [{}, null],
   ])("%#", (over, text) => {
     expect(failureBarText(sourceVerdict(over))).toBe(text);

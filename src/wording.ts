@@ -37,10 +37,16 @@ export function baselineSourceText(baseline: BaselineSnapshot): string {
   return `${from}, ${baseline.samples} samples`;
 }
 
+/** As many digits as it takes to keep two numbers apart, up to four more than the least. */
+function digitsApart(a: number, b: number, least: number): number {
+  let digits = least;
+  while (digits < least + 4 && a.toFixed(digits) === b.toFixed(digits)) digits++;
+  return digits;
+}
+
 /** "5.50 > 3.00", with as many more digits as it takes to keep the two apart: never "3.00 > 3.00". */
 function overText(value: number, limit: number, leastDigits: number, unit = ""): string {
-  let digits = leastDigits;
-  while (digits < leastDigits + 4 && value.toFixed(digits) === limit.toFixed(digits)) digits++;
+  const digits = digitsApart(value, limit, leastDigits);
   return `${value.toFixed(digits)}${unit} > ${limit.toFixed(digits)}`;
 }
 
@@ -132,7 +138,7 @@ export function kindText(kind: string | null | undefined): string {
 /** "ramp: 12, 31 and 84 times one page in 5m each" */
 function rampText({ ramp, windowMs }: Evidence & Pick<Partial<SourceVerdict>, "ramp">): string {
   if (ramp === undefined) return "ramp";
-  const [before, then, now] = ramp.map(Math.round);
+  const [before, then, now] = ramp;
   return `ramp: ${before}, ${then} and ${now} times one page in ${formatDuration(windowMs)} each`;
 }
 
@@ -160,8 +166,13 @@ export function countedMs({ windowMs }: Pick<Evidence, "windowMs">): number {
 export function failureBarText(evidence: Evidence): string | null {
   const { stream, comparedRate, triggerRate, windowMs } = evidence;
   if (stream !== "failures") return null;
-  const events = (perSecond: number) => String(Number(((perSecond * windowMs) / 1000).toFixed(1)));
-  return `${events(comparedRate)} in ${formatDuration(windowMs)}, bar ${events(triggerRate)}`;
+  const [count, bar] = [comparedRate, triggerRate].map((perSecond) => (perSecond * windowMs) / 1000) as [
+    number,
+    number,
+  ];
+  const digits = digitsApart(count, bar, 1);
+  const text = (failures: number) => String(Number(failures.toFixed(digits)));
+  return `${text(count)} in ${formatDuration(windowMs)}, bar ${text(bar)}`;
 }
 
 /** "13 failures": what the failure stream counted inside its window. */

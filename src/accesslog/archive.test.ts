@@ -12,6 +12,10 @@ afterAll(() => rmSync(directory, { recursive: true }));
 async function read(text: string, isPacked: boolean, maxLineBytes: number) {
   const path = join(directory, isPacked ? "log.gz" : "log");
   writeFileSync(path, isPacked ? gzipSync(text) : text);
+  return readFrom(path, maxLineBytes);
+}
+
+async function readFrom(path: string, maxLineBytes: number) {
   const progress = { bytes: 0, oversized: 1 };
   let out = "";
   await readArchive(path, maxLineBytes, progress, (buffer, start, end) => {
@@ -34,5 +38,14 @@ describe.each([false, true])("readArchive (packed: %p)", (isPacked) => {
     const lines = Array.from({ length: 150_000 }, (_, i) => `line ${i} of many`);
     expect(await read(lines.join("\n"), isPacked, 100)).toEqual({ lines, oversized: 1 });
     expect(await read("", isPacked, 100)).toEqual({ lines: [], oversized: 1 });
+  });
+
+  test("a pipe, which cannot be read twice, is read like a file", async () => {
+    const lines = Array.from({ length: 150_000 }, (_, i) => `line ${i} of many`);
+    const expected = await read(lines.join("\n"), isPacked, 100);
+    const pipe = join(directory, `pipe-${isPacked}`);
+    expect(Bun.spawnSync(["mkfifo", pipe]).exitCode).toBe(0);
+    Bun.spawn(["sh", "-c", 'cat "$0" > "$1"', join(directory, isPacked ? "log.gz" : "log"), pipe]);
+    expect(await readFrom(pipe, 100)).toEqual(expected);
   });
 });

@@ -1,4 +1,4 @@
-/** Old logs, read from start to end: files or standard input, plain or gzip. */
+/** Old logs, read from start to end: files, pipes or standard input, plain or gzip. */
 import { createReadStream } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { pipeline, Readable, Transform } from "node:stream";
@@ -18,7 +18,7 @@ export interface ArchiveProgress {
   oversized: number;
 }
 
-/** Size in bytes; 0 for standard input. Throws the file system's error. */
+/** Size in bytes; 0 for a pipe and for standard input. Throws the file system's error. */
 export async function archiveSize(path: string): Promise<number> {
   return path === "-" ? 0 : (await stat(path)).size;
 }
@@ -42,8 +42,9 @@ export async function readArchive(
     progress.oversized = oversizedBefore + lines.oversized;
     await room();
   };
-  if (path === "-") {
-    const { raw, isGzip } = await standardInput();
+  if (path === "-" || (await stat(path)).isFIFO()) {
+    const input = path === "-" ? process.stdin : createReadStream(path, { highWaterMark: CHUNK_BYTES });
+    const { raw, isGzip } = await begun(input);
     for await (const chunk of unpacked(raw, isGzip, progress)) await take(chunk as Buffer);
   } else if (await isGzipFile(path)) {
     const raw = createReadStream(path, { highWaterMark: CHUNK_BYTES });
@@ -75,9 +76,9 @@ async function fill(file: FileHandle, buffer: Buffer): Promise<number> {
   return (await file.read(buffer, 0, buffer.length, null)).bytesRead;
 }
 
-/** Standard input, and what its first bytes say it is. They may come one by one. */
-async function standardInput(): Promise<{ raw: Readable; isGzip: boolean }> {
-  const chunks = process.stdin[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+/** What cannot be read twice, and what its first bytes say it is. They may come one by one. */
+async function begun(input: AsyncIterable<Buffer>): Promise<{ raw: Readable; isGzip: boolean }> {
+  const chunks = input[Symbol.asyncIterator]();
   let head: Buffer = Buffer.alloc(0);
   while (head.length < GZIP_MAGIC.length) {
     const { done, value } = await chunks.next();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { source } from "../../test/outcomes.ts";
-import { config, MINUTE, record, START, visitor } from "../../test/records.ts";
+import { config, HOUR, MINUTE, record, START, seeded, visitor } from "../../test/records.ts";
 import type { GlobalVerdict, SourceVerdict } from "../decision.ts";
 import { Detector, type DetectorEvents } from "./detector.ts";
 
@@ -29,9 +29,9 @@ class Watched implements DetectorEvents {
     this.recalculations.push(this.detector.now);
   }
 
-  ask(at: number, from: string, path = "/", status = 200, isExempt = false): void {
+  ask(at: number, from: string, path = "/", status = 200, isExempt = false, bytes = 512): void {
     this.detector.advance(at, this);
-    this.detector.observe(record({ at, source: from, path, status }), source(from), isExempt, this);
+    this.detector.observe(record({ at, source: from, path, status, bytes }), source(from), isExempt, this);
   }
 }
 
@@ -227,11 +227,107 @@ describe("the adaptive verdict", () => {
     expect(verdict.reasons).toEqual(["z-score"]);
   });
 
+  test.each([
+    ["", ARMED],
+    [" in the warm-up", { baseline: { warm_up: "10m" } }],
+  ])("a bar that a surge of failures has halved is told as one%s", (_, file) => {
+    const watched = new Watched(file);
+    // One or two holes each, of the kind that no mistake explains.
+    for (let n = 0; n < 12; n++) watched.ask(START + n * 1000, visitor(n), "/.git/config", 404);
+    for (let n = 0; n < 12; n++) watched.ask(START + (20 + n) * 1000, visitor(n), "/.env", 404);
+    expect(watched.verdicts[0]).toMatchObject({
+      stream: "failures",
+      windowMs: 72 * HOUR,
+      tightenedBy: "failure-surge",
+    });
+  });
+
   test("an exempt source is counted and never judged", () => {
     const watched = new Watched(ARMED);
     for (let i = 0; i < 2000; i++) watched.ask(START + i * 10, A, "/one", 404, true);
     expect(watched.verdicts).toEqual([]);
     expect(watched.detector.site).toEqual({ requests: 2000, errors: 2000, active: 1 });
+  });
+});
+
+describe("a ramp", () => {
+  /** Requests of one page in each minute. */
+  const TRIPLING = [3, 3, 3, 3, 3, 8, 8, 8, 8, 8, 24, 24, 24, 24, 24];
+  const END = START + TRIPLING.length * MINUTE;
+
+  const fetch = (watched: Watched, at: number) => watched.ask(at, A, "/a", 200, false, 9000);
+  const fetchIn = (watched: Watched, minute: number, count: number) => {
+    for (let i = 0; i < count; i++) fetch(watched, START + minute * MINUTE + 500 + Math.floor((i * MINUTE) / count));
+  };
+  /** Seen by everything but the look that would find it. */
+  const ramped = (file: Record<string, unknown> = ARMED): Watched => {
+    const watched = new Watched(file);
+    TRIPLING.forEach((count, minute) => {
+      fetchIn(watched, minute, count);
+    });
+    return watched;
+  };
+
+  test("is banned at the first request after the look that finds it", () => {
+    const watched = ramped();
+    expect(watched.verdicts).toEqual([]);
+    fetch(watched, END + 600);
+    expect(watched.verdicts).toMatchObject([{ reasons: ["ramp"], ramp: [15, 40, 120], requests: 120 }]);
+  });
+
+  test("is told in whole requests, whatever the window", () => {
+    const watched = new Watched({ ...ARMED, detection: { window: "90s" } });
+    [...TRIPLING, 60, 60, 60].forEach((count, minute) => {
+      fetchIn(watched, minute, count);
+    });
+    const { ramp, requests } = watched.verdicts[0]!;
+    expect([...ramp!, requests].every(Number.isInteger)).toBe(true);
+  });
+
+  test("is nothing to the contract, from the reload on", () => {
+    const watched = ramped();
+    watched.detector.advance(END, watched);
+    watched.detector.configure(config(CONTRACT));
+    fetch(watched, END + 600);
+    expect(watched.verdicts).toEqual([]);
+    // And back again: what lies between is not known.
+    watched.detector.configure(config(ARMED));
+    fetch(watched, END + 700);
+    expect(watched.verdicts).toEqual([]);
+  });
+
+  test("is not looked for in windows shorter than a minute, in which a steady source grows by chance", () => {
+    const watched = new Watched({ ...ARMED, detection: { window: "10s" } });
+    const random = seeded(5);
+    for (let at = START; at < START + 8 * HOUR; at += Math.ceil(-Math.log(1 - random()) * 4000)) fetch(watched, at);
+    expect(watched.verdicts).toEqual([]);
+  });
+
+  test("begins anew after a ban, also when that is taken back at once", () => {
+    const watched = ramped();
+    fetch(watched, END + 600);
+    watched.detector.forget(source(A));
+    watched.verdicts.length = 0;
+    for (let minute = 15; minute < 25; minute++) fetchIn(watched, minute, 40);
+    expect(watched.verdicts).toEqual([]);
+  });
+
+  test.each([
+    ["ticks", true],
+    ["nothing at all", false],
+  ])("is made of minutes one after the other: in a silent log with %s between its lines, too", (_, isTicking) => {
+    const watched = new Watched(ARMED);
+    const wait = (until: number) => {
+      const from = Math.max(START, watched.detector.now);
+      for (let at = from; isTicking && at < until; at += 1000) watched.detector.advance(at, watched);
+    };
+    // Now and then in ten hours, and then for five minutes again and again.
+    for (let hour = 0; hour < 10; hour++) {
+      wait(START + hour * HOUR);
+      fetchIn(watched, hour * 60, hour < 5 ? 3 : 6);
+    }
+    for (let minute = 0; minute < 6; minute++) fetchIn(watched, 600 + minute, 24);
+    expect(watched.verdicts).toEqual([]);
   });
 });
 

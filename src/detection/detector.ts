@@ -11,7 +11,7 @@ import type { RequestClass } from "./class-table.ts";
 import { Mark } from "./event-ring.ts";
 import { Participants } from "./participants.ts";
 import { PathSketch } from "./path-sketch.ts";
-import { RAMP_LOOK_SECONDS, Ramps } from "./ramps.ts";
+import { canSeeRamps, RAMP_LOOK_SECONDS, Ramps } from "./ramps.ts";
 import { bansParticipants, type SavedSite, Site } from "./site.ts";
 import type { SavedLevel } from "./slow-failures.ts";
 import { type SavedSourceBaseline, SourceBaseline } from "./source-baseline.ts";
@@ -167,6 +167,7 @@ export class Detector {
     this.#site.configure(settings);
     this.#participants = bansParticipants(settings) ? (this.#participants ?? new Participants(this.#tuning)) : null;
     this.#sourceBaseline.configure(sourceSettings(settings));
+    if (!canSeeRamps(settings.detection)) this.#ramps.forgetAll();
   }
 
   /** Moves time forward: events leave windows, seconds close, the baseline is recalculated, the site is judged. */
@@ -211,6 +212,7 @@ export class Detector {
     const slot = table.slotOf(source);
     this.#appraiser.punish(source, this.#now);
     this.#participants?.forget(source);
+    this.#ramps.forget(source);
     if (slot === undefined) return;
     if (!this.#isContract && this.#settings.baseline.forget_banned)
       this.#site.retract(this.#second, this.#windows.secondsOf(slot));
@@ -221,6 +223,7 @@ export class Detector {
   drop(source: Source): void {
     const { table } = this.#windows;
     const slot = table.slotOf(source);
+    this.#ramps.forget(source);
     if (slot !== undefined) table.forget(slot);
   }
 
@@ -404,8 +407,8 @@ export class Detector {
   }
 
   #lookForRamps(): void {
-    if (this.#isContract || this.#second % RAMP_LOOK_SECONDS !== 0) return;
-    this.#ramps.look(this.#settings.detection.window);
+    if (this.#second % RAMP_LOOK_SECONDS !== 0 || !canSeeRamps(this.#settings.detection)) return;
+    this.#ramps.look(this.#second / RAMP_LOOK_SECONDS, this.#settings.detection.window);
   }
 
   #recalculate(events: DetectorEvents): void {

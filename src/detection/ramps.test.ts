@@ -27,7 +27,7 @@ function follow({ minutes, cost = () => 1, path = () => "/a", agent = () => "x",
   const windows = new SourceWindows({ windowMs: 60_000, isSustained: true }, 100, TUNING, () => {});
   const ramps = new Ramps(windows.table, TUNING);
   let now = START;
-  return minutes.map((requests) => {
+  return minutes.map((requests, minute) => {
     for (let n = 0; n < requests; n++) {
       const at = (now + Math.floor((n * 60_000) / requests)) as EpochMs;
       windows.evict(at);
@@ -41,7 +41,7 @@ function follow({ minutes, cost = () => 1, path = () => "/a", agent = () => "x",
     }
     now = (now + 60_000) as EpochMs;
     windows.evict((now - 1) as EpochMs);
-    ramps.look(60_000);
+    ramps.look(minute, 60_000);
     const slot = windows.slotOf(SOURCE, ADDRESS);
     return slot === undefined ? null : ramps.of(slot);
   });
@@ -87,7 +87,7 @@ describe("Ramps", () => {
       const slot = windows.claim(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}` as Source, START, 0x0a000000 + i);
       for (let n = 0; n < 3; n++) windows.count(slot, START, 1, 1, Mark.request);
     }
-    ramps.look(60_000);
+    ramps.look(0, 60_000);
     expect(ramps.missed).toBe(17_000 - 16_384);
   });
 });

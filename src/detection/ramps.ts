@@ -1,3 +1,4 @@
+import type { Config } from "../config/schema.ts";
 import type { Source } from "../net/cidr.ts";
 import type { SourceTable } from "./source-table.ts";
 import type { Tuning } from "./tuning.ts";
@@ -24,6 +25,11 @@ type Numbers = Pick<Tuning, "rampRequests" | "rampGrowth" | "rampSteadiness" | "
 /** Requests of a ramp in three spans of five minutes, the earliest first. */
 export type RampSpans = readonly [number, number, number];
 
+/** The contract knows no ramps; and a window shorter than a minute holds a sample of it, which grows by chance. */
+export function canSeeRamps({ profile, window }: Pick<Config["detection"], "profile" | "window">): boolean {
+  return profile !== "contract" && window >= RAMP_LOOK_SECONDS * 1000;
+}
+
 /** What a source did in the last minutes. */
 interface Followed {
   /** Its 32 bits, as the table has them. */
@@ -43,6 +49,8 @@ interface Followed {
 export class Ramps {
   readonly #followed = new Map<Source, Followed>();
   readonly #found = new Map<number, { readonly visit: number; readonly spans: RampSpans }>();
+  /** The minute that was looked at last. */
+  #minute = Number.NEGATIVE_INFINITY;
   /** Sources that were not followed because too many were; counted at each look. */
   missed = 0;
 
@@ -51,11 +59,14 @@ export class Ramps {
     private readonly numbers: Numbers,
   ) {}
 
-  /** Takes down what each source did in its window; to be called once every RAMP_LOOK_SECONDS. */
-  look(windowMs: number): void {
+  /** Takes down what each source did in its window; at the end of each minute, but for those in which nothing was asked. */
+  look(minute: number, windowMs: number): void {
     const { table } = this;
     const scale = (RAMP_LOOK_SECONDS * 1000) / windowMs;
+    const idle = Math.min(minute - this.#minute - 1, PATIENCE);
+    this.#minute = minute;
     this.#found.clear();
+    for (let i = 0; i < idle; i++) for (const [source, one] of this.#followed) this.#take(source, one, 0);
     for (const [source, one] of this.#followed) this.#goOn(source, one, scale);
     table.forEach((slot, source) => {
       const requests = table.rows.requests(slot);
@@ -64,6 +75,17 @@ export class Ramps {
         this.#followed.set(source, { address: table.rows.address(slot), minutes: [requests * scale], quiet: 0 });
       else this.missed++;
     });
+  }
+
+  /** After its ban a source is followed from nothing, like all else of it. */
+  forget(source: Source): void {
+    this.#followed.delete(source);
+  }
+
+  /** Nothing is looked for any more: what was seen until now is not continued later. */
+  forgetAll(): void {
+    this.#followed.clear();
+    this.#found.clear();
   }
 
   /** The spans of a source that ramps up, as of the last look; null of every other. */
@@ -76,16 +98,25 @@ export class Ramps {
   #goOn(source: Source, one: Followed, scale: number): void {
     const slot = this.table.slotOf(source, one.address);
     const requests = slot === undefined ? 0 : this.table.rows.requests(slot);
-    one.quiet = requests === 0 ? one.quiet + 1 : 0;
-    if (one.quiet === PATIENCE || (slot !== undefined && !this.#repeatsPages(slot, requests))) {
+    if (slot !== undefined && !this.#repeatsPages(slot, requests)) {
       this.#followed.delete(source);
       return;
     }
-    one.minutes.push(requests * scale);
+    if (!this.#take(source, one, requests * scale) || slot === undefined) return;
+    const spans = this.#spansOf(one.minutes);
+    if (spans !== null && this.#isOneThing(slot)) this.#found.set(slot, { visit: this.table.rows.visit(slot), spans });
+  }
+
+  /** Takes down one more minute of a source; false when it was the last that we waited for. */
+  #take(source: Source, one: Followed, requests: number): boolean {
+    one.quiet = requests === 0 ? one.quiet + 1 : 0;
+    if (one.quiet === PATIENCE) {
+      this.#followed.delete(source);
+      return false;
+    }
+    one.minutes.push(requests);
     if (one.minutes.length > SPANS * SPAN_LOOKS) one.minutes.shift();
-    const spans = slot === undefined ? null : this.#spansOf(one.minutes);
-    if (spans !== null && this.#isOneThing(slot!))
-      this.#found.set(slot!, { visit: this.table.rows.visit(slot!), spans });
+    return true;
   }
 
   /** By what its requests cost: a file, a proof of an account, trust, a first look all cost less than one. */
@@ -117,5 +148,6 @@ export class Ramps {
 function sum(minutes: readonly number[], from: number): number {
   let total = 0;
   for (let i = from; i < from + SPAN_LOOKS; i++) total += minutes[i]!;
-  return total;
+  // A window longer than a minute is counted by the minute's part of it; people and bans are told whole requests.
+  return Math.round(total);
 }

@@ -217,7 +217,7 @@ export class SourceJudge {
   #testFailures(slot: number, slowLevel: number, norms: Norms): readonly FailureTest[] {
     const { failures, trust, window } = this.settings;
     const c = this.table.rows;
-    const learning = norms.isLearning ? this.tuning.warmUpFailures : 1;
+    const learning = this.#leniency(norms);
     const slack = (this.#isTrusted(slot, norms) ? trust.failures : 1) * learning;
     const fast = this.#failureCount(c.certain(slot), c.probes(slot), c.siblings(slot), c.requests(slot));
     const slow = this.#failureCount(
@@ -232,6 +232,11 @@ export class SourceJudge {
     const slowBar = failures.per_3_days * learning;
     this.#setTest(2, SLOW_MS, slowLevel, slowBar * this.#slowShare(slot, slowLevel, slowBar, norms.at));
     return this.#failureTests;
+  }
+
+  /** During the warm-up the bars are this many times higher. */
+  #leniency({ isLearning }: Norms): number {
+    return isLearning ? this.tuning.warmUpFailures : 1;
   }
 
   /** What remains of the slow bar: less while many sources fail at once. Looked for only where it decides. */
@@ -268,7 +273,7 @@ export class SourceJudge {
       from: "floor",
     };
     const verdict = this.#verdict(slot, "failures", windowMs, count / seconds, baseline, this.thresholds, false, norms);
-    const isSurge = windowMs === SLOW_MS && bar < this.settings.failures.per_3_days;
+    const isSurge = windowMs === SLOW_MS && bar < this.settings.failures.per_3_days * this.#leniency(norms);
     const tightenedBy = isSurge ? ("failure-surge" as const) : undefined;
     const fired = { ...verdict, triggerRate: bar / seconds, tightenedBy };
     if (norms.isLearning) return { ...fired, reasons: ["ceiling"] };
