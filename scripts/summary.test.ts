@@ -65,6 +65,11 @@ error: expected 1
 (skip) third
 ${Array.from({ length: 60 }, (_, i) => `line ${i}`).join("\n")}
 (fail) fourth
+
+2 tests failed:
+(fail) second > inner [2.00ms]
+(fail) fourth
+
  1 pass`;
   const [second, fourth, ...others] = failureExcerpts(output);
   expect(second).toBe("error: expected 1\n(fail) second > inner [2.00ms]");

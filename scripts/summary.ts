@@ -49,7 +49,10 @@ const EXCERPT_LINES = 30;
 
 /** Each test that failed, with the last lines that were printed for it: to be read beneath hours of others' output. */
 export function failureExcerpts(output: string): string[] {
-  const lines = output.split("\n");
+  const all = output.split("\n");
+  // Bun lists them again at its end, without what was printed.
+  const again = all.findLastIndex((line) => /^\d+ tests? failed:$/.test(line));
+  const lines = again < 0 ? all : all.slice(0, again);
   const excerpts: string[] = [];
   let since = 0;
   lines.forEach((line, i) => {

@@ -38,7 +38,7 @@ export function baselineSourceText(baseline: BaselineSnapshot): string {
 }
 
 /** As many digits as it takes to keep two numbers apart, up to four more than the least. */
-function digitsApart(a: number, b: number, least: number): number {
+export function digitsApart(a: number, b: number, least: number): number {
   let digits = least;
   while (digits < least + 4 && a.toFixed(digits) === b.toFixed(digits)) digits++;
   return digits;
@@ -128,11 +128,6 @@ function guardTexts({ guarded, spikes, grown }: SiteLearning): string[] {
     ...(guarded === 0 ? [] : [`${guarded} s above the spike guard so far (${spikes})`]),
     ...(grown === 0 ? [] : [`${grown} s of them lately by many sources`]),
   ];
-}
-
-/** " (preview)": the class of a path behind it; nothing for a page, which is what everything is that is nothing else. */
-export function kindText(kind: string | null | undefined): string {
-  return kind === undefined || kind === null || kind === "page" ? "" : ` (${kind})`;
 }
 
 /** "ramp: 12, 31 and 84 times one page in 5m each" */

@@ -11,7 +11,7 @@ import {
   banLengthText,
   causeText,
   conditionText,
-  kindText,
+  digitsApart,
   ordinal,
   pathNoteText,
 } from "../wording.ts";
@@ -129,8 +129,7 @@ function firedRows(verdict: SourceVerdict, io: Pick<CommandIo, "color">): Row[] 
 
 /** Both with as many digits as it takes to tell them apart: never "3.0 > 3.0". */
 function apart(value: number, limit: number, least: number): [string, string] {
-  let digits = least;
-  while (digits < least + 4 && value.toFixed(digits) === limit.toFixed(digits)) digits++;
+  const digits = digitsApart(value, limit, least);
   return [value.toFixed(digits), limit.toFixed(digits)];
 }
 
@@ -142,7 +141,10 @@ function freeRows(told: FullExplanation, io: Pick<CommandIo, "color">): Row[] {
 function nowRows(now: DetectorExplanation, io: Pick<CommandIo, "color">): Row[] {
   const weighted =
     now.comparedRate.toFixed(2) === now.rate.toFixed(2) ? "" : `, ${now.comparedRate.toFixed(2)} weighted`;
-  const top = now.topPath === null ? "" : `, mostly ${printable(now.topPath, 80)}${kindText(now.topKind)}`;
+  const top =
+    now.topPath === null
+      ? ""
+      : `, mostly ${printable(now.topPath, 80)}${pathNoteText({ kind: now.topKind ?? undefined })}`;
   return [
     [
       "requests",

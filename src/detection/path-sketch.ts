@@ -17,7 +17,6 @@ export class PathSketch {
   readonly #pathCosts: (number | undefined)[] = [];
   readonly #statuses: number[] = [];
   readonly #statusCounts: number[] = [];
-  #total = 0;
   #fetches = 0;
   #fetchedBytes = 0;
   userAgent: string | undefined;
@@ -30,7 +29,6 @@ export class PathSketch {
     this.#pathKinds[at] = kind;
     this.#pathCosts[at] = cost;
     this.#addStatus(status, weight);
-    this.#total += weight;
     if (userAgent !== undefined) this.#setAgent(headOf(userAgent, MAX_TEXT));
   }
 
@@ -38,6 +36,11 @@ export class PathSketch {
   addFetch(bytes: number, weight: number): void {
     this.#fetches += weight;
     this.#fetchedBytes += bytes * weight;
+  }
+
+  /** All that was counted: a path that leaves the list leaves its count to the next. */
+  get #total(): number {
+    return this.#pathCounts.reduce((sum, count) => sum + count, 0);
   }
 
   /** The share of its most frequent path in all that was counted. */
