@@ -193,6 +193,15 @@ describe("a surge of failures", () => {
   test("is not made by a few who forgot their passwords", () => {
     expect(guessing(5).bans).toEqual([]);
   });
+
+  test("halves nothing for a class that logs in at once, whose pages are still to come", () => {
+    const site = guessing(12);
+    const known = site.bans.length;
+    expect(known).toBeGreaterThan(0);
+    site.flow(10, 7, () => ({ source: A, method: "POST", path: "/login", status: 303 }));
+    site.flow(10, 7, () => ({ source: A, path: "/apps/dashboard/", status: 200 }));
+    expect(site.bans.length).toBe(known);
+  });
 });
 
 describe("a ban", () => {
@@ -246,6 +255,41 @@ describe("a ban", () => {
       120,
       "permanent",
     ]);
+  });
+
+  describe("for wrong passwords in one minute", () => {
+    const wrong = { source: A, method: "POST", path: "/wp-login.php", status: 200 };
+    const right = { source: A, path: "/wp-admin/", status: 200 };
+    /** Banned once for nine; the ban is over. */
+    const banned = () => {
+      const site = new Site(ARMED).flow(1, 9, () => wrong);
+      expect(site.bans).toMatchObject([{ banCount: 1, cause: { stream: "failures", windowMs: MINUTE } }]);
+      return site.wait(20 * MINUTE);
+    };
+
+    test("after it three more are enough, however fast they come", () => {
+      expect(banned().flow(1, 2, () => wrong).bans.length).toBe(1);
+      const { bans } = banned().flow(1, 3, () => wrong);
+      expect(bans[1]?.cause).toMatchObject({ stream: "failures", windowMs: 72 * HOUR, reasons: ["z-score"] });
+    });
+
+    test("not of those that a page follows", () => {
+      const site = banned();
+      for (let i = 0; i < 20; i++) site.flow(1, 2, (n) => (n === 0 ? wrong : right)).wait(MINUTE);
+      expect(site.bans.length).toBe(1);
+    });
+
+    test("not by whom a person has unbanned", () => {
+      const site = new Site(ARMED).flow(1, 9, () => wrong);
+      site.engine.unban(source(A), site.at, "bob", false, site.emit);
+      expect(site.wait(20 * MINUTE).flow(1, 8, () => wrong).bans.length).toBe(1);
+      expect(site.flow(1, 1, () => wrong).bans.length).toBe(2);
+    });
+
+    test("nor by the next who floods", () => {
+      const site = flood(new Site(ARMED)).wait(20 * MINUTE);
+      expect(site.flow(1, 8, () => wrong).bans.length).toBe(1);
+    });
   });
 
   test("offences are forgotten after 30 days of peace", () => {

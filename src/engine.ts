@@ -158,6 +158,7 @@ export class Engine {
   unban(source: Source, now: EpochMs, by: string, forget: boolean, emit: Emit): Ban | null {
     const ban = this.#ledger.unban(source, forget);
     if (ban === undefined) return null;
+    this.#detector.pardon(source);
     this.#counters.unbans++;
     emit({ kind: "unban", at: now, ban, why: "manual", by });
     return ban;
@@ -286,7 +287,8 @@ export class Engine {
   resume(): void {
     const savedAt = this.#detector.resume();
     for (const source of this.#paid) {
-      if ((this.#ledger.lastBannedAt(source) ?? 0) > savedAt) this.#detector.forget(source);
+      if ((this.#ledger.lastBannedAt(source) ?? 0) > savedAt)
+        this.#detector.forget(source, isForFailing(this.#ledger.find(source)));
       else this.#detector.drop(source);
     }
     this.#paid.clear();
@@ -429,7 +431,7 @@ export class Engine {
   #ban(source: Source, at: EpochMs, cause: SourceVerdict | Manual, emit: Emit, duration?: BanDuration): Ban {
     const ban = this.#ledger.ban(source, at, cause, duration);
     // After the ban the source starts from nothing: its old window must not ban it again without a new offence.
-    this.#detector.forget(source);
+    this.#detector.forget(source, isForFailing(ban));
     this.#counters.bans++;
     emit({ kind: "ban", at, ban });
     return ban;
@@ -533,6 +535,10 @@ export class Engine {
       topPath: reading.topPath,
     };
   }
+}
+
+function isForFailing(ban: Ban | undefined): boolean {
+  return ban?.cause.scope === "source" && ban.cause.stream === "failures";
 }
 
 function ledgerSettings({ bans }: EngineSettings) {

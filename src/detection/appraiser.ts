@@ -94,7 +94,7 @@ export class Appraiser {
     appraisal.marks = this.#marks(record, kind, target, slot, at, trusted);
     appraisal.path = target.path;
     appraisal.kind = kind;
-    appraisal.slowLevel = trusted || !fillsSlow ? 0 : this.#fillSlow(record, kind, target, source, at);
+    appraisal.slowLevel = trusted || !fillsSlow ? 0 : this.#fillSlow(record, kind, target, slot, at);
     return appraisal;
   }
 
@@ -112,10 +112,10 @@ export class Appraiser {
     });
   }
 
-  /** After a ban: trust has to be earned anew, and slow failing forgives only so much. */
-  punish(source: Source, at: EpochMs): void {
+  /** After a ban: trust has to be earned anew, and slow failing forgives only so much. `hasFailed`: it was for failing. */
+  punish(source: Source, at: EpochMs, hasFailed: boolean): void {
     this.trust.revoke(source);
-    this.slow.afterBan(source, this.tuning.secondChance, at);
+    this.slow.afterBan(source, this.tuning.secondChance, at, hasFailed);
   }
 
   #prove(slot: number, source: Source, at: EpochMs): void {
@@ -242,15 +242,17 @@ export class Appraiser {
   }
 
   /** Adds to the slow bucket what this request says about guessing; returns how full it is, 0 where it says nothing. */
-  #fillSlow(record: AccessRecord, kind: RequestClass, target: Target, source: Source, at: EpochMs): number {
+  #fillSlow(record: AccessRecord, kind: RequestClass, target: Target, slot: number, at: EpochMs): number {
     const { marks } = this.#appraisal;
+    const source = this.table.sourceOf(slot);
     if (marks & Mark.excused) this.slow.forgive(source, at);
     const weight = failureWeight(marks, this.tuning);
     if (marks & Mark.exploit)
       return this.slow.addExploit(source, weight, at, attemptOf(record, target), (marks & Mark.certain) !== 0);
-    // A login that was not refused is known to be wrong only when no page has followed.
+    // A login that was not refused is known to be wrong only when no page has followed: until then it is held against
+    // its source, and not taken down.
     const isOpen = kind === "login" && record.method === "POST" && record.status < 400;
-    if (isOpen) return this.slow.levelOf(source, at);
+    if (isOpen) return this.slow.levelOf(source, at) + this.#logins.openOf(slot);
     if (weight > 0) return this.slow.add(source, weight, at);
     if (kind !== "login" || record.method !== "GET") return 0;
     return this.slow.add(source, this.tuning.loginFormWeight, at);

@@ -206,17 +206,25 @@ export class Detector {
     if (this.#isContract) this.#judgeSite(events);
   }
 
-  /** Drops everything known about a source's present: after a ban it starts from nothing, and has taught nothing. */
-  forget(source: Source): void {
+  /**
+   * Drops everything known about a source's present: after a ban it starts from nothing, and has taught nothing.
+   * `hasFailed`: it was banned for failing; then it need not fail as often again.
+   */
+  forget(source: Source, hasFailed = false): void {
     const { table } = this.#windows;
     const slot = table.slotOf(source);
-    this.#appraiser.punish(source, this.#now);
+    this.#appraiser.punish(source, this.#now, hasFailed);
     this.#participants?.forget(source);
     this.#ramps.forget(source);
     if (slot === undefined) return;
     if (!this.#isContract && this.#settings.baseline.forget_banned)
       this.#site.retract(this.#second, this.#windows.secondsOf(slot));
     table.forget(slot);
+  }
+
+  /** A person says that a source's ban was a mistake: what it failed until now is not held against it. */
+  pardon(source: Source): void {
+    this.#appraiser.slow.forget(source);
   }
 
   /** Drops a source's windows alone: the saved state knows already that it was banned. */

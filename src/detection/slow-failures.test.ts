@@ -29,14 +29,34 @@ describe("SlowFailures", () => {
   test("after its ban a source has as many failures left as it is given; one without failures starts empty", () => {
     const slow = new SlowFailures(24);
     slow.add(A, 30, START);
-    slow.afterBan(A, 4, START);
+    slow.afterBan(A, 4, START, false);
     expect(slow.levelOf(A, START)).toBe(20);
     const other = source("203.0.113.2");
-    slow.afterBan(other, 4, START);
+    slow.afterBan(other, 4, START, false);
     expect([slow.levelOf(other, START), slow.size]).toEqual([0, 1]);
     slow.add(other, 3, START);
-    slow.afterBan(other, 4, START);
+    slow.afterBan(other, 4, START, false);
     expect(slow.levelOf(other, START)).toBe(3);
+  });
+
+  test("banned for failing, it has no more left than those, also when it failed too fast to be known here", () => {
+    const slow = new SlowFailures(24);
+    slow.add(A, 3, START);
+    for (const one of [A, source("203.0.113.2")]) {
+      slow.afterBan(one, 4, START, true);
+      expect(slow.levelOf(one, START)).toBe(20);
+    }
+    slow.afterBan(A, 30, START, true);
+    expect(slow.levelOf(A, START)).toBe(0);
+  });
+
+  test("a source can be forgotten, in what is saved too", () => {
+    const slow = new SlowFailures(24);
+    slow.add(A, 20, START);
+    slow.save(true);
+    slow.forget(A);
+    slow.forget(source("203.0.113.2"));
+    expect([slow.levelOf(A, START), slow.save(false)]).toEqual([0, [[A, null, 0, 0]]]);
   });
 
   test("a failure that turned out to be none is taken back, never below nothing", () => {

@@ -63,11 +63,21 @@ export class SlowFailures {
     if (entry !== undefined) this.#set(source, Math.max(0, this.levelOf(source, at) - 1), at, entry.target);
   }
 
-  /** After its ban a source has `chances` failures left: it needs a new offence, but not a whole new siege. */
-  afterBan(source: Source, chances: number, at: EpochMs): void {
+  /**
+   * After its ban a source has `chances` failures left: it needs a new offence, but not a whole new siege. `hasFailed`:
+   * it was banned for failing, however fast, and has no more than those; else it has all that it had, and at least those.
+   */
+  afterBan(source: Source, chances: number, at: EpochMs, hasFailed: boolean): void {
     const entry = this.#levels.get(source);
-    if (entry === undefined) return;
-    this.#set(source, Math.max(0, Math.min(this.levelOf(source, at), this.limit - chances)), at, entry.target);
+    if (entry === undefined && !hasFailed) return;
+    const left = Math.max(0, this.limit - chances);
+    const level = hasFailed ? left : Math.min(this.levelOf(source, at), left);
+    this.#set(source, level, at, entry?.target ?? 0);
+  }
+
+  /** As if it had never failed. */
+  forget(source: Source): void {
+    if (this.#levels.delete(source)) this.#changed?.add(source);
   }
 
   levelOf(source: Source, at: EpochMs): number {

@@ -243,7 +243,10 @@ export class SourceJudge {
   #slowShare(slot: number, level: number, bar: number, now: EpochMs): number {
     const { failureSurgeSources, failureSurgeShare } = this.tuning;
     const { slow } = this.appraiser;
-    if (level <= bar * failureSurgeShare || level > bar || !slow.isLikeBotnet(this.table.sourceOf(slot))) return 1;
+    if (level <= bar * failureSurgeShare || level > bar) return 1;
+    const source = this.table.sourceOf(slot);
+    // A class that logs in at once has many logins whose answer is still to come: these are held against the whole bar.
+    if (slow.levelOf(source, now) <= bar * failureSurgeShare || !slow.isLikeBotnet(source)) return 1;
     return slow.isSurging(failureSurgeSources, now) ? failureSurgeShare : 1;
   }
 

@@ -372,6 +372,20 @@ export const ATTACKS: readonly Case[] = [
     expected: [ban(30), ban(45, "203.0.113.67"), { must: "no-alert" }],
   },
   {
+    name: "credstuff_batches",
+    why: "Passwords in batches from one address: a dozen in a quarter of a minute, and again each half hour. Each batch is over before a ban that is as long as the first, but whoever comes back after one is known by then.",
+    seconds: CALM + 2 * HOUR,
+    build(trace) {
+      for (let batch = 0; batch < 4; batch++)
+        for (let guess = 0; guess < 12; guess++)
+          trace.add(CALM + batch * 1800 + guess * 1.3, ATTACKER, "POST", "/wp-login.php", 200, {
+            agent: TOOL,
+            bytes: 4400,
+          });
+    },
+    expected: [ban(15), { must: "ban", source: ATTACKER, from: CALM + 1800, within_seconds: 4 }],
+  },
+  {
     name: "credstuff_hourly",
     why: "Three passwords an hour from one address, all day: below every bar of a minute and of ten. Only a memory of days can see it.",
     seconds: 9 * HOUR,
