@@ -114,6 +114,8 @@ export interface SourceVerdict extends Evidence {
   readonly firstAt?: EpochMs | undefined;
   /** Of a ramp: its requests in three spans of `windowMs` one after the other, the earliest first. */
   readonly ramp?: readonly [number, number, number] | undefined;
+  /** For how many paths those were, about; absent, in what an older version saved, where it was one. */
+  readonly rampPaths?: number | undefined;
   /** Of a participant of a global anomaly: how often it looked, and how many sources do nothing else either. */
   readonly surge?: { readonly since: EpochMs; readonly looks: number; readonly crowd: number } | undefined;
   /** Absent in the contract profile, and in what an older version saved. */

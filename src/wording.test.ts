@@ -142,6 +142,16 @@ describe("bans", () => {
       "ramp: 22, 44 and 91 times one page in 5m each",
       "ramp",
     ],
+    [
+      sourceVerdict({ reasons: ["ramp"], ramp: [22, 44, 91], rampPaths: 1, windowMs: 300_000 }),
+      "ramp: 22, 44 and 91 times one page in 5m each",
+      "ramp",
+    ],
+    [
+      sourceVerdict({ reasons: ["ramp"], ramp: [22, 44, 91], rampPaths: 40, windowMs: 300_000 }),
+      "ramp: 22, 44 and 91 times one of 40 things in 5m each",
+      "ramp",
+    ],
     [sourceVerdict({ stream: "failures" }), "z-score 5.50 > 3.00, 330 failures in 1m", "z-score of failures"],
     [manual, "manual by alice: scanner", "manual"],
     [{ scope: "manual", at: AT, by: "alice" }, "manual by alice", "manual"],

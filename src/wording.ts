@@ -130,11 +130,16 @@ function guardTexts({ guarded, spikes, grown }: SiteLearning): string[] {
   ];
 }
 
-/** "ramp: 12, 31 and 84 times one page in 5m each" */
-function rampText({ ramp, windowMs }: Evidence & Pick<Partial<SourceVerdict>, "ramp">): string {
+/** "ramp: 12, 31 and 84 times one page in 5m each", "ramp: 12, 31 and 84 times one of 40 things in 5m each" */
+function rampText({
+  ramp,
+  rampPaths = 1,
+  windowMs,
+}: Evidence & Pick<Partial<SourceVerdict>, "ramp" | "rampPaths">): string {
   if (ramp === undefined) return "ramp";
   const [before, then, now] = ramp;
-  return `ramp: ${before}, ${then} and ${now} times one page in ${formatDuration(windowMs)} each`;
+  const of = rampPaths <= 1 ? "one page" : `one of ${rampPaths} things`;
+  return `ramp: ${before}, ${then} and ${now} times ${of} in ${formatDuration(windowMs)} each`;
 }
 
 /** "participant of a global anomaly: 5 looks at what surges and nothing else, as 412 sources do" */

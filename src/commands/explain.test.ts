@@ -82,11 +82,15 @@ describe("the words", () => {
     expect(lines).not.toMatch(/z-score +(\S+) +> \1 /);
   });
 
-  test("of a ramp", () => {
+  test.each([
+    ["one page", () => "/report"],
+    ["one of 1\\d things", (n: number) => `/theme/${(n * 7 + (n >> 2)) % 12}.js`],
+  ])("of a ramp: %s", (what, path) => {
     const site = new Site(ARMED);
     for (const minute of [3, 3, 4, 3, 4, 6, 7, 6, 7, 7, 13, 13, 14, 13, 14, 27, 27, 27])
-      site.flow(minute / 60, minute, () => ({ path: "/report", bytes: 20_000 }));
-    expect(said(site)).toMatch(/ {2}ramp +ramp: \d\d, \d\d and \d+ times one page in 5m each +fired +0\.\d\d req\/s/);
+      site.flow(minute / 60, minute, (n) => ({ path: path(n), bytes: 20_000 }));
+    const row = ` {2}ramp +ramp: \\d\\d, \\d\\d and \\d+ times ${what} in 5m each +fired +0\\.\\d\\d req/s`;
+    expect(said(site)).toMatch(new RegExp(row));
   });
 
   test("of what the adaptive profile made of it, and of nothing in the contract", () => {

@@ -4,6 +4,7 @@ import type { Source } from "../net/cidr.ts";
 import type { RequestClass } from "./class-table.ts";
 import { failureWeight, Mark } from "./event-ring.ts";
 import { failureOf } from "./failures.ts";
+import { hashText } from "./hash.ts";
 import { queryStart } from "./path-sketch.ts";
 import { Classifier, classOf, isBlatant, isInQuery, type Target } from "./request-class.ts";
 import { SlowFailures } from "./slow-failures.ts";
@@ -12,7 +13,7 @@ import type { SourceTable } from "./source-table.ts";
 import { Tries } from "./tries.ts";
 import { Trust } from "./trust.ts";
 import { BUSY_REQUESTS, type Costs, PERIOD_MS, type Tuning } from "./tuning.ts";
-import { hashText, VisitKind, Visits } from "./visits.ts";
+import { VisitKind, Visits } from "./visits.ts";
 
 /** What one request of one source means. The same object is filled anew for each request. */
 export interface Appraisal {

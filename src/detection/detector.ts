@@ -451,6 +451,7 @@ export class Detector {
     if (requests % weight !== 0) return;
     const sketch = table.openSketch(slot);
     sketch.add(path, record.status, record.userAgent, weight, kind, cost);
+    if (weight === 1) sketch.addSecond(this.#second);
     if (record.status === 200 && record.method === "GET") sketch.addFetch(record.bytes, weight);
   }
 
@@ -465,8 +466,8 @@ export class Detector {
     const norms = this.#norms();
     let found = this.#judge.judge(slot, slowLevel, norms);
     if (found === null) {
-      const spans = this.#ramps.of(slot);
-      if (spans !== null) found = this.#judge.ramp(slot, spans, norms);
+      const ramp = this.#ramps.of(slot);
+      if (ramp !== null) found = this.#judge.ramp(slot, ramp, norms);
     }
     if (found === null) return;
     const verdict = this.#adapted(found, slot);

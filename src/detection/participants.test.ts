@@ -3,9 +3,9 @@ import fc from "fast-check";
 import { source } from "../../test/outcomes.ts";
 import { config, record, SEED, Site, START, seeded, visitor } from "../../test/records.ts";
 import type { RequestClass } from "./class-table.ts";
+import { hashText } from "./hash.ts";
 import { Participants } from "./participants.ts";
 import { TUNING } from "./tuning.ts";
-import { hashText } from "./visits.ts";
 
 const NOBODY = () => false;
 const SURGING = new Set(["/a", "/b"]);

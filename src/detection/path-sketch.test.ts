@@ -60,6 +60,31 @@ describe("PathSketch", () => {
   });
 });
 
+describe("variety", () => {
+  test.each([1, 6, 12, 40, 60, 130])("of %d paths in turn is about that, however often they come", (count) => {
+    const sketch = new PathSketch();
+    for (let n = 0; n < 400; n++) sketch.add(`/page/${n % count}?${n}`, 200, undefined, 1);
+    expect(sketch.variety).toBeWithin(0.75 * count - 0.5, 1.25 * count + 1.5);
+  });
+
+  test("of nothing is nothing, and of thousands a number", () => {
+    const sketch = new PathSketch();
+    expect(Math.abs(sketch.variety)).toBe(0);
+    for (let n = 0; n < 5000; n++) sketch.add(`/page/${n}`, 200, undefined, 1);
+    expect(sketch.variety).toBeGreaterThan(500);
+    expect(sketch.variety).toBeLessThan(Number.POSITIVE_INFINITY);
+  });
+});
+
+test("spread: different seconds, for each request", () => {
+  const sketch = new PathSketch();
+  expect(sketch.spread).toBe(0);
+  for (const second of [5, 5, 5, 6]) sketch.addSecond(second);
+  expect(sketch.spread).toBe(0.5);
+  for (const second of [7, 8, 9, 10]) sketch.addSecond(second);
+  expect(sketch.spread).toBe(0.75);
+});
+
 test.each([
   ["/a?b", 2],
   ["/a", 2],

@@ -1,9 +1,12 @@
 import type { PathCount } from "../decision.ts";
+import { hashText } from "./hash.ts";
 
 /** How many paths and statuses a sketch remembers, and how much of each text. */
 const PATHS = 6;
 const STATUSES = 6;
 const MAX_TEXT = 200;
+/** Bits that different paths set: enough to tell sixty from a hundred and thirty. */
+const SEEN_BITS = 128;
 
 /**
  * What a busy source (or the site) mostly asks for, in constant memory: the space-saving counters of
@@ -17,8 +20,12 @@ export class PathSketch {
   readonly #pathCosts: (number | undefined)[] = [];
   readonly #statuses: number[] = [];
   readonly #statusCounts: number[] = [];
+  readonly #seen = [0, 0, 0, 0];
   #fetches = 0;
   #fetchedBytes = 0;
+  #timed = 0;
+  #seconds = 0;
+  #lastSecond = -1;
   userAgent: string | undefined;
   /** More than one program asked, as far as they say who they are. */
   mixesAgents = false;
@@ -38,20 +45,42 @@ export class PathSketch {
     this.#fetchedBytes += bytes * weight;
   }
 
+  /** Takes down the second of a request in `add` that stands for itself alone; they come in order. */
+  addSecond(second: number): void {
+    this.#timed++;
+    if (second === this.#lastSecond) return;
+    this.#lastSecond = second;
+    this.#seconds++;
+  }
+
+  /** Different seconds in which it asked, for each request whose second is known: 1 where none shared its second. */
+  get spread(): number {
+    return this.#timed === 0 ? 0 : this.#seconds / this.#timed;
+  }
+
+  /**
+   * How many different paths there were, about: by linear counting (Whang, Vander-Zanden and Taylor, 1990), from the bits
+   * that they left unset. Some hundreds at most are told apart.
+   */
+  get variety(): number {
+    const unset = this.#seen.reduce((sum, word) => sum - bitsIn(word), SEEN_BITS);
+    return -SEEN_BITS * Math.log(Math.max(1, unset) / SEEN_BITS);
+  }
+
   /** All that was counted: a path that leaves the list leaves its count to the next. */
-  get #total(): number {
+  get total(): number {
     return this.#pathCounts.reduce((sum, count) => sum + count, 0);
   }
 
   /** The share of its most frequent path in all that was counted. */
   get topShare(): number {
-    return this.#total === 0 ? 0 : Math.max(...this.#pathCounts) / this.#total;
+    return this.total === 0 ? 0 : Math.max(...this.#pathCounts) / this.total;
   }
 
   /** The share of all that was counted that fetched something, and how large that was on average. */
   get fetched(): { readonly share: number; readonly bytes: number } {
     if (this.#fetches === 0) return { share: 0, bytes: 0 };
-    return { share: this.#fetches / this.#total, bytes: this.#fetchedBytes / this.#fetches };
+    return { share: this.#fetches / this.total, bytes: this.#fetchedBytes / this.#fetches };
   }
 
   /** Most frequent first, at most `limit`. */
@@ -88,6 +117,8 @@ export class PathSketch {
       if (counts[i]! < counts[least]!) least = i;
     }
     const at = paths.length < PATHS ? paths.length : least;
+    const hash = hashText(path, length, 0);
+    this.#seen[(hash >>> 5) & 3]! |= 1 << (hash & 31);
     paths[at] = headOf(path, length);
     counts[at] = (counts[at] ?? 0) + weight;
     return at;
@@ -101,6 +132,13 @@ export class PathSketch {
       this.#statusCounts.push(weight);
     }
   }
+}
+
+/** How many bits of 32 are set. */
+function bitsIn(word: number): number {
+  let n = 0;
+  for (let rest = word; rest !== 0; rest &= rest - 1) n++;
+  return n;
 }
 
 /** Where the query begins, or the length of the path when it has none. */

@@ -4,6 +4,7 @@ import type { Source } from "../net/cidr.ts";
 import { v4Of } from "../net/ip.ts";
 import { Mark } from "./event-ring.ts";
 import { Ramps } from "./ramps.ts";
+import { DOUBLES, Double } from "./source-rows.ts";
 import { SourceWindows } from "./source-windows.ts";
 import { TUNING } from "./tuning.ts";
 
@@ -20,28 +21,41 @@ interface Pace {
   readonly agent?: (n: number) => string;
   /** Bytes of a page that is fetched; null where it is something else that is asked. */
   readonly bytes?: (n: number) => number | null;
+  /** Requests that come in one second, one after the other. */
+  readonly together?: number;
+  readonly isTrusted?: boolean;
 }
 
 /** What is found of a source at each minute's end. */
-function follow({ minutes, cost = () => 1, path = () => "/a", agent = () => "x", bytes = () => 9000 }: Pace) {
+function follow({
+  minutes,
+  cost = () => 1,
+  path = () => "/a",
+  agent = () => "x",
+  bytes = () => 9000,
+  together = 1,
+  isTrusted = false,
+}: Pace) {
   const windows = new SourceWindows({ windowMs: 60_000, isSustained: true }, 100, TUNING, () => {});
   const ramps = new Ramps(windows.table, TUNING);
   let now = START;
   return minutes.map((requests, minute) => {
     for (let n = 0; n < requests; n++) {
-      const at = (now + Math.floor((n * 60_000) / requests)) as EpochMs;
+      const at = (now + Math.floor(((n - (n % together)) * 60_000) / requests)) as EpochMs;
       windows.evict(at);
       const slot = windows.slotOf(SOURCE, ADDRESS) ?? windows.claim(SOURCE, at, ADDRESS);
+      if (isTrusted) windows.table.rows.doubles[slot * DOUBLES + Double.trustedUntil] = Number.POSITIVE_INFINITY;
       windows.count(slot, at, cost(n), cost(n), Mark.request);
       if (windows.table.rows.requests(slot) < 8) continue;
       const sketch = windows.table.openSketch(slot);
       sketch.add(path(n), 200, agent(n), 1);
+      sketch.addSecond(Math.floor(at / 1000));
       const fetched = bytes(n);
       if (fetched !== null) sketch.addFetch(fetched, 1);
     }
     now = (now + 60_000) as EpochMs;
     windows.evict((now - 1) as EpochMs);
-    ramps.look(minute, 60_000);
+    ramps.look(START / 60_000 + minute, 60_000);
     const slot = windows.slotOf(SOURCE, ADDRESS);
     return slot === undefined ? null : ramps.of(slot);
   });
@@ -50,13 +64,31 @@ function follow({ minutes, cost = () => 1, path = () => "/a", agent = () => "x",
 /** Doubles every five minutes: 16, 32, 64, 128 … in five. */
 const DOUBLING = [3, 3, 4, 3, 3, 6, 7, 6, 7, 6, 13, 12, 13, 13, 13, 25, 26, 25, 26, 26];
 
-const firstFound = (found: ReturnType<typeof follow>) => found.findIndex((spans) => spans !== null);
+const firstFound = (found: ReturnType<typeof follow>) => found.findIndex((ramp) => ramp !== null);
+
+/** A dozen things, in an order that looks like none; most are files, which cost little. */
+const DOZEN = { path: (n: number) => `/theme/${(n * 7 + (n >> 2)) % 12}.js`, cost: () => 0.1 };
+
+const mostlyOne = (n: number) => (n % 2 === 0 ? "/live" : DOZEN.path(n));
+
+function newEachTime(): () => string {
+  let last = 0;
+  return () => `/archive/${++last}.html`;
+}
 
 describe("Ramps", () => {
   test("a page asked for twice as often every five minutes is found before it is ten times as often", () => {
     const found = follow({ minutes: DOUBLING });
     expect(firstFound(found)).toBeWithin(14, 19);
-    expect(found[firstFound(found)]).toEqual([23, 44, 90]);
+    expect(found[firstFound(found)]).toEqual({ spans: [23, 44, 90], paths: 1 });
+  });
+
+  test("so are several things, each again and again and for itself", () => {
+    const found = follow({ minutes: DOUBLING, ...DOZEN });
+    expect(firstFound(found)).toBeWithin(14, 19);
+    const { spans, paths } = found[firstFound(found)]!;
+    expect(spans).toEqual([23, 44, 90]);
+    expect(paths).toBeWithin(10, 15);
   });
 
   test.each<[string, Pace]>([
@@ -71,6 +103,13 @@ describe("Ramps", () => {
     ["fetches little", { minutes: DOUBLING, bytes: () => 700 }],
     ["posts", { minutes: DOUBLING, bytes: (n) => (n % 4 === 0 ? null : 9000) }],
     ["is two programs", { minutes: DOUBLING, agent: (n) => (n % 2 === 0 ? "x" : "y") }],
+    ["has proved an account", { minutes: DOUBLING, isTrusted: true }],
+    ["asks for several things, three at once", { minutes: DOUBLING, ...DOZEN, together: 3 }],
+    ["asks for a new thing each time", { minutes: DOUBLING, ...DOZEN, path: newEachTime() }],
+    ["asks for several things, and for one of them mostly", { minutes: DOUBLING, ...DOZEN, path: mostlyOne }],
+    ["asks for several things that are small", { minutes: DOUBLING, ...DOZEN, bytes: () => 700 }],
+    ["asks for several things with two programs", { minutes: DOUBLING, ...DOZEN, agent: (n) => `${n % 2}` }],
+    ["asks for several things and posts", { minutes: DOUBLING, ...DOZEN, bytes: (n) => (n % 4 === 0 ? null : 9000) }],
   ])("a source that %s is not", (_, pace) => {
     expect(firstFound(follow(pace))).toBe(-1);
   });

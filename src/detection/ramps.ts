@@ -1,5 +1,6 @@
 import type { Config } from "../config/schema.ts";
 import type { Source } from "../net/cidr.ts";
+import type { PathSketch } from "./path-sketch.ts";
 import type { SourceTable } from "./source-table.ts";
 import type { Tuning } from "./tuning.ts";
 
@@ -20,10 +21,23 @@ const LEAST_BEFORE = 8;
 /** Minutes without a request after which a source is no longer followed. */
 const PATIENCE = 3;
 
-type Numbers = Pick<Tuning, "rampRequests" | "rampGrowth" | "rampSteadiness" | "rampShare" | "rampBytes">;
+type Numbers = Pick<
+  Tuning,
+  | "rampRequests"
+  | "rampGrowth"
+  | "rampSteadiness"
+  | "rampShare"
+  | "rampBytes"
+  | "rampTopShare"
+  | "rampRepeats"
+  | "rampEvenness"
+>;
 
-/** Requests of a ramp in three spans of five minutes, the earliest first. */
-export type RampSpans = readonly [number, number, number];
+/** A source that ramps up: its requests in three spans of five minutes, the earliest first, and for how many paths, about. */
+export interface Ramp {
+  readonly spans: readonly [number, number, number];
+  readonly paths: number;
+}
 
 /** The contract knows no ramps; and a window shorter than a minute holds a sample of it, which grows by chance. */
 export function canSeeRamps({ profile, window }: Pick<Config["detection"], "profile" | "window">): boolean {
@@ -38,17 +52,20 @@ interface Followed {
   readonly minutes: number[];
   /** Minutes without a request, at the end. */
   quiet: number;
+  /** Minutes at the end in which it asked for pages again and nothing else. */
+  pages: number;
 }
 
 /**
- * Sources that fetch one page, again and again and faster and faster, and nothing else: floods that begin far below any
- * trigger. People who come one after another bring files, other pages and other programs; what devices ask for in turn
- * is small, and they come one by one; what servers ask of themselves is posted. Only a machine that is being turned up
- * fetches one page at a pace that multiplies. Looked for once a minute: a request costs nothing.
+ * Sources that fetch the same again and again, faster and faster, and nothing else: floods that begin far below any
+ * trigger. Either one page, or a few things evenly, each for itself. People who come one after another bring files with
+ * each page, other pages and other programs; what devices ask for in turn is small, and they come one by one; what servers
+ * ask of themselves is posted. Only a machine that is being turned up fetches the same at a pace that multiplies. Looked
+ * for once a minute: a request costs nothing.
  */
 export class Ramps {
   readonly #followed = new Map<Source, Followed>();
-  readonly #found = new Map<number, { readonly visit: number; readonly spans: RampSpans }>();
+  readonly #found = new Map<number, { readonly visit: number; readonly ramp: Ramp }>();
   /** The minute that was looked at last. */
   #minute = Number.NEGATIVE_INFINITY;
   /** Sources that were not followed because too many were; counted at each look. */
@@ -62,18 +79,22 @@ export class Ramps {
   /** Takes down what each source did in its window; at the end of each minute, but for those in which nothing was asked. */
   look(minute: number, windowMs: number): void {
     const { table } = this;
-    const scale = (RAMP_LOOK_SECONDS * 1000) / windowMs;
     const idle = Math.min(minute - this.#minute - 1, PATIENCE);
     this.#minute = minute;
     this.#found.clear();
-    for (let i = 0; i < idle; i++) for (const [source, one] of this.#followed) this.#take(source, one, 0);
-    for (const [source, one] of this.#followed) this.#goOn(source, one, scale);
+    for (let i = 0; i < idle; i++) for (const [source, one] of this.#followed) this.#take(source, one, 0, true);
+    for (const [source, one] of this.#followed) this.#goOn(source, one, windowMs / 1000);
+    const now = minute * RAMP_LOOK_SECONDS * 1000;
     table.forEach((slot, source) => {
       const requests = table.rows.requests(slot);
-      if (requests < FIRST || !this.#repeatsPages(slot, requests) || this.#followed.has(source)) return;
-      if (this.#followed.size < MOST)
-        this.#followed.set(source, { address: table.rows.address(slot), minutes: [requests * scale], quiet: 0 });
-      else this.missed++;
+      if (requests < FIRST || table.rows.trustedUntil(slot) > now || this.#followed.has(source)) return;
+      if (this.#followed.size === MOST) {
+        this.missed++;
+        return;
+      }
+      const one: Followed = { address: table.rows.address(slot), minutes: [], quiet: 0, pages: 0 };
+      this.#followed.set(source, one);
+      this.#take(source, one, (requests * RAMP_LOOK_SECONDS * 1000) / windowMs, this.#repeatsPages(slot, requests));
     });
   }
 
@@ -88,32 +109,33 @@ export class Ramps {
     this.#found.clear();
   }
 
-  /** The spans of a source that ramps up, as of the last look; null of every other. */
-  of(slot: number): RampSpans | null {
+  /** How a source ramps up, as of the last look; null of every other. */
+  of(slot: number): Ramp | null {
     if (this.#found.size === 0) return null;
     const found = this.#found.get(slot);
-    return found?.visit === this.table.rows.visit(slot) ? found.spans : null;
+    return found?.visit === this.table.rows.visit(slot) ? found.ramp : null;
   }
 
-  #goOn(source: Source, one: Followed, scale: number): void {
+  #goOn(source: Source, one: Followed, windowSeconds: number): void {
     const slot = this.table.slotOf(source, one.address);
     const requests = slot === undefined ? 0 : this.table.rows.requests(slot);
-    if (slot !== undefined && !this.#repeatsPages(slot, requests)) {
-      this.#followed.delete(source);
-      return;
-    }
-    if (!this.#take(source, one, requests * scale) || slot === undefined) return;
+    const isPages = slot === undefined || this.#repeatsPages(slot, requests);
+    const isLeft = !this.#take(source, one, (requests * RAMP_LOOK_SECONDS) / windowSeconds, isPages);
+    if (isLeft || slot === undefined) return;
     const spans = this.#spansOf(one.minutes);
-    if (spans !== null && this.#isOneThing(slot)) this.#found.set(slot, { visit: this.table.rows.visit(slot), spans });
+    if (spans === null) return;
+    const paths = this.#pathsOf(slot, one, requests / windowSeconds);
+    if (paths !== null) this.#found.set(slot, { visit: this.table.rows.visit(slot), ramp: { spans, paths } });
   }
 
   /** Takes down one more minute of a source; false when it was the last that we waited for. */
-  #take(source: Source, one: Followed, requests: number): boolean {
+  #take(source: Source, one: Followed, requests: number, isPages: boolean): boolean {
     one.quiet = requests === 0 ? one.quiet + 1 : 0;
     if (one.quiet === PATIENCE) {
       this.#followed.delete(source);
       return false;
     }
+    one.pages = isPages ? one.pages + 1 : 0;
     one.minutes.push(requests);
     if (one.minutes.length > SPANS * SPAN_LOOKS) one.minutes.shift();
     return true;
@@ -125,23 +147,45 @@ export class Ramps {
   }
 
   /** Of a source that multiplies from span to span, and by more and more; else null. */
-  #spansOf(minutes: readonly number[]): RampSpans | null {
+  #spansOf(minutes: readonly number[]): Ramp["spans"] | null {
     if (minutes.length < SPANS * SPAN_LOOKS) return null;
     const { rampRequests, rampGrowth, rampSteadiness } = this.numbers;
     const [before, then, now] = [0, 1, 2].map((span) => sum(minutes, span * SPAN_LOOKS)) as [number, number, number];
-    const grows = before >= LEAST_BEFORE && then >= rampGrowth * before && now >= rampGrowth * then;
-    if (!grows || now < rampRequests) return null;
+    if (before < LEAST_BEFORE || now < rampRequests) return null;
+    // Chance moves what is between the two by more than them both.
+    const least = Math.sqrt(rampGrowth);
+    const grows = then >= least * before && now >= least * then && now >= rampGrowth * rampGrowth * before;
+    if (!grows) return null;
     return now - then >= rampSteadiness * (then - before) ? [before, then, now] : null;
   }
 
-  #isOneThing(slot: number): boolean {
-    const { rows } = this.table;
+  /** How many paths a source asks for that does nothing but fetch them again and again; null for every other. */
+  #pathsOf(slot: number, { pages }: Followed, rate: number): number | null {
     const sketch = this.table.sketchOf(slot);
     const { rampShare, rampBytes } = this.numbers;
-    if (sketch === undefined || sketch.mixesAgents || sketch.topShare < rampShare) return false;
+    if (sketch === undefined || sketch.mixesAgents) return null;
     const { share, bytes } = sketch.fetched;
-    if (share < rampShare * rampShare || bytes < rampBytes) return false;
-    return rows.sustainedCost(slot) >= rampShare * rows.sustainedRequests(slot);
+    if (share < rampShare * rampShare || bytes < rampBytes) return null;
+    if (pages >= SPANS * SPAN_LOOKS && this.#isOnePage(slot, sketch)) return 1;
+    return this.#isEven(sketch, rate) ? Math.round(sketch.variety) : null;
+  }
+
+  #isOnePage(slot: number, sketch: PathSketch): boolean {
+    const { rows } = this.table;
+    const { rampShare } = this.numbers;
+    return sketch.topShare >= rampShare && rows.sustainedCost(slot) >= rampShare * rows.sustainedRequests(slot);
+  }
+
+  /** Several things, of which none stands out, each again and again and for itself. */
+  #isEven(sketch: PathSketch, rate: number): boolean {
+    const { rampTopShare, rampRepeats, rampEvenness } = this.numbers;
+    // Of requests that come by chance, `rate` in a second, so many are the first in theirs.
+    const byChance = rate === 0 ? 1 : (1 - Math.exp(-rate)) / rate;
+    return (
+      sketch.topShare <= rampTopShare &&
+      sketch.total >= rampRepeats * sketch.variety &&
+      sketch.spread >= rampEvenness * byChance
+    );
   }
 }
 

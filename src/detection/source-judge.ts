@@ -5,7 +5,7 @@ import type { SurgeReading, TestReading } from "../explanation.ts";
 import type { Appraiser } from "./appraiser.ts";
 import { type Bars, barsOf } from "./bars.ts";
 import type { Suspect } from "./participants.ts";
-import { RAMP_SPAN_MS, type RampSpans } from "./ramps.ts";
+import { RAMP_SPAN_MS, type Ramp } from "./ramps.ts";
 import { SLOW_MS } from "./slow-failures.ts";
 import type { SourceTable } from "./source-table.ts";
 import { SUSTAINED_MS } from "./source-windows.ts";
@@ -78,8 +78,8 @@ export class SourceJudge {
     return this.#requests(slot, norms) ?? this.#failures(slot, slowLevel, norms) ?? this.#sustained(slot, norms);
   }
 
-  /** The verdict on a source that repeats one page at a pace that multiplies. Its rate is below its trigger. */
-  ramp(slot: number, spans: RampSpans, norms: Norms): SourceVerdict | null {
+  /** The verdict on a source that repeats itself at a pace that multiplies. Its rate is below its trigger. */
+  ramp(slot: number, { spans, paths }: Ramp, norms: Norms): SourceVerdict | null {
     if (norms.isLearning || this.#isTrusted(slot, norms)) return null;
     const seconds = RAMP_SPAN_MS / 1000;
     const [before, then, now] = spans;
@@ -98,7 +98,7 @@ export class SourceJudge {
     const triggerRate = (then / seconds) * this.tuning.rampGrowth;
     // Errors are known of one minute and of ten.
     const errors = Math.min(now, this.table.rows.sustainedErrors(slot));
-    return { ...verdict, requests: now, errors, rate, triggerRate, reasons: ["ramp"], ramp: spans };
+    return { ...verdict, requests: now, errors, rate, triggerRate, reasons: ["ramp"], ramp: spans, rampPaths: paths };
   }
 
   /** The verdict on a source that does nothing but what surges since `since`. Its rate is below its trigger. */

@@ -3,9 +3,9 @@ import type { Source } from "../net/cidr.ts";
 import { v4Of } from "../net/ip.ts";
 import { SourceIndex } from "../source-index.ts";
 import { type ExploitWeights, failureWeight, Mark } from "./event-ring.ts";
+import { hashText } from "./hash.ts";
 import { PathSketch } from "./path-sketch.ts";
 import { DOUBLES, Double, SourceRows, WORDS, Word } from "./source-rows.ts";
-import { hashText } from "./visits.ts";
 
 /** Visits are numbered from 1 to here, and again: long before that, nothing of the first is left in any window. */
 const MOST_VISITS = 0x7fffffff;

@@ -46,7 +46,7 @@ export interface Tuning {
   readonly calmMs: number;
   /** A ramp has so many requests in the last of three spans of five minutes … */
   readonly rampRequests: number;
-  /** … each so many times those of the span before, … */
+  /** … so many times as many from span to span, over the two of them, … */
   readonly rampGrowth: number;
   /** … the last adding so many times what the one before it added, … */
   readonly rampSteadiness: number;
@@ -54,6 +54,12 @@ export interface Tuning {
   readonly rampShare: number;
   /** … of so many bytes. */
   readonly rampBytes: number;
+  /** Or it fetches several things, none of them more than this share of the time, … */
+  readonly rampTopShare: number;
+  /** … so many times each, … */
+  readonly rampRepeats: number;
+  /** … in this share of the seconds in which chance would make as many requests come. */
+  readonly rampEvenness: number;
   /** With global.ban_participants: a path surges from this share of the excess, when all that do make up the other. */
   readonly surgingShare: number;
   readonly surgingTotal: number;
@@ -158,11 +164,17 @@ export const TUNING: Tuning = {
   // The tabs and screens of a house are switched on one by one; what is turned up doubles again and again.
   rampGrowth: 1.6,
   // What comes one by one adds as much in every span as in the one before, also while it seems to multiply.
-  rampSteadiness: 1.4,
+  rampSteadiness: 1.25,
   // Whoever has a browser, or a second task, asks for other things besides: files, other pages, an account.
   rampShare: 0.95,
   // A page costs the server something; what screens, meters and monitors ask for all day is a few hundred bytes.
   rampBytes: 3000,
+  // Tickers and dashboards ask for one or two things all day, and their files are of no weight beside those.
+  rampTopShare: 0.33,
+  // Crawlers ask for each page once, and so does a browser for each file that it may keep.
+  rampRepeats: 2,
+  // With a page come its files, all in a second or two; only a machine has a pause after each thing it asks for.
+  rampEvenness: 0.85,
   // A flood has a handful of targets; the files and pages of a crowd are many, and so is growth of the whole site.
   surgingShare: 0.1,
   // What is asked for besides during a surge is not what it is made of.

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { hashText, VisitKind, Visits } from "./visits.ts";
+import { hashText } from "./hash.ts";
+import { VisitKind, Visits } from "./visits.ts";
 
 const HOUR = 3_600_000;
 const AT = 7 * HOUR;

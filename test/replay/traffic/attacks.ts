@@ -22,6 +22,11 @@ const SECRETS = [
   "/console/login",
 ] as const;
 
+const READ_ONCE = [
+  ...Array.from({ length: 10 }, (_, i) => `/2026/01/letter-${i}/`),
+  ...Array.from({ length: 14 }, (_, i) => `/assets/part-${i}.${i % 2 === 0 ? "js" : "css"}?ver=6.7`),
+];
+
 const ban = (within_seconds: number, source = ATTACKER): Expectation => ({
   must: "ban",
   source,
@@ -118,6 +123,19 @@ export const ATTACKS: readonly Case[] = [
         1300,
         (at) => 0.05 * 1.125 ** ((at - CALM) / 60),
         () => ARTICLE,
+      ),
+    expected: [ban(1173), { must: "no-alert" }],
+  },
+  {
+    name: "ramp_mixed",
+    why: "The same from five requests a minute, over two dozen pages and files in no order, as somebody would who has read the site once and wants to look like its visitors. A browser would load the files with their page, once.",
+    seconds: CALM + 1300,
+    build: (trace) =>
+      flood(
+        trace,
+        1300,
+        (at) => 0.08 * 1.125 ** ((at - CALM) / 60),
+        () => trace.pick(READ_ONCE),
       ),
     expected: [ban(1173), { must: "no-alert" }],
   },

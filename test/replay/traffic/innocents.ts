@@ -817,4 +817,34 @@ export const INNOCENTS: readonly Case[] = [
     },
     expected: [...NO_BAN, { must: "no-alert" }],
   },
+  {
+    name: "opening_day",
+    why: "A shopping mall opens: every five minutes twice as many of its displays are on, behind one address, all alike. Each loads its board and the five files of it anew every minute, for nobody has told it to keep them. They multiply like a machine that is being turned up, but a page comes with its files.",
+    seconds: CALM + 2400,
+    build(trace) {
+      for (let display = 0; display < 12; display++) {
+        const from = CALM + 30 + 300 * Math.log2(1 + display) + trace.between(0, 20);
+        trace.every(from, CALM + 2400, 60, (at) => {
+          trace.add(at, OFFICE, "GET", "/board/", 200, { bytes: 9000 });
+          for (let file = 0; file < 5; file++)
+            trace.add(at + trace.between(0.1, 1.2), OFFICE, "GET", `/board/part-${file}.js`, 200, { bytes: 14_000 });
+        });
+      }
+    },
+    expected: [...NO_BAN, { must: "no-alert" }],
+  },
+  {
+    name: "crawler_warms_up",
+    why: "A crawler tries how fast this server is: every five minutes twice as many pages, up to one in two seconds, evenly, with one program. It asks for each page once.",
+    seconds: CALM + 2700,
+    build(trace) {
+      trace.arrivals(
+        CALM,
+        CALM + 2700,
+        (at) => Math.min(0.5, 0.04 * 2 ** ((at - CALM) / 300)),
+        (at) => trace.add(at, "198.51.100.77", "GET", `/archive/${trace.token(7)}/`, 200, { bytes: 11_000 }),
+      );
+    },
+    expected: [...NO_BAN, { must: "no-alert" }],
+  },
 ];
