@@ -162,9 +162,9 @@ export const TUNING: Tuning = {
   // Sixteen a minute of one page, without a file of it: more than somebody who waits for news reloads by hand.
   rampRequests: 80,
   // The tabs and screens of a house are switched on one by one; what is turned up doubles again and again.
-  rampGrowth: 1.6,
+  rampGrowth: 1.7,
   // What comes one by one adds as much in every span as in the one before, also while it seems to multiply.
-  rampSteadiness: 1.25,
+  rampSteadiness: 1.3,
   // Whoever has a browser, or a second task, asks for other things besides: files, other pages, an account.
   rampShare: 0.95,
   // A page costs the server something; what screens, meters and monitors ask for all day is a few hundred bytes.
