@@ -21,8 +21,9 @@ export interface Appraisal {
   cost: number;
   sustainedCost: number;
   marks: number;
-  /** What it asked for, without the query. */
+  /** What it asked for, without the query, and the hash of that. */
   path: string;
+  hash: number;
   kind: RequestClass;
   /** How full the source's slow bucket is now; 0 where this request did not add to it. */
   slowLevel: number;
@@ -41,7 +42,15 @@ export class Appraiser {
   readonly #refusals: Tries;
   readonly #logins: Tries;
   #spared: ReadonlySet<number>;
-  readonly #appraisal: Appraisal = { cost: 0, sustainedCost: 0, marks: 0, path: "", kind: "page", slowLevel: 0 };
+  readonly #appraisal: Appraisal = {
+    cost: 0,
+    sustainedCost: 0,
+    marks: 0,
+    path: "",
+    hash: 0,
+    kind: "page",
+    slowLevel: 0,
+  };
 
   constructor(
     private settings: Config["detection"],
@@ -94,6 +103,7 @@ export class Appraiser {
     this.#price(record, kind, slot, at, trusted || kind === "proof");
     appraisal.marks = this.#marks(record, kind, target, slot, at, trusted);
     appraisal.path = target.path;
+    appraisal.hash = target.hash;
     appraisal.kind = kind;
     appraisal.slowLevel = trusted || !fillsSlow ? 0 : this.#fillSlow(record, kind, target, slot, at);
     return appraisal;
@@ -130,8 +140,7 @@ export class Appraiser {
   #answer(record: AccessRecord, kind: RequestClass, target: Target, slot: number): void {
     if (record.status >= 300 && record.status !== 304) return;
     if (kind === "proof" || kind === "dav") this.#refusals.excuse(slot, this.tuning.excusedBySuccess);
-    else if (this.table.rows.words[slot * WORDS + Word.refused] === (hashOf(target) | 0))
-      this.#refusals.excuse(slot, 1);
+    else if (this.table.rows.words[slot * WORDS + Word.refused] === (target.hash | 0)) this.#refusals.excuse(slot, 1);
   }
 
   #price(record: AccessRecord, kind: RequestClass, slot: number, at: EpochMs, trusted: boolean): void {
@@ -210,7 +219,7 @@ export class Appraiser {
         if (record.status < 400) this.#logins.add(slot, at);
         return marks | Mark.certain | (record.status >= 400 ? Mark.blamed : 0);
       case "unanswered":
-        this.table.rows.words[slot * WORDS + Word.refused] = hashOf(target);
+        this.table.rows.words[slot * WORDS + Word.refused] = target.hash;
         return marks | Mark.blamed | (this.#refusals.add(slot, at) ? 0 : Mark.certain);
       case "probe":
         if (!this.#isNew(VisitKind.failure, slot, record.path, false, at)) return marks;
@@ -281,14 +290,9 @@ function exact(cost: number): number {
   return Math.round(cost * 1024) / 1024;
 }
 
-/** A target as a number: enough to tell whether a 401 and a success are about the same. */
-function hashOf({ path }: Target): number {
-  return hashText(path, path.length, 0);
-}
-
 /** What an exploit tries, as a number: where the query is the attempt, another query is another one. */
 function attemptOf({ path }: AccessRecord, target: Target): number {
-  return isInQuery(path) ? hashText(path, path.length, 0) : hashOf(target);
+  return isInQuery(path) ? hashText(path, path.length, 0) : target.hash;
 }
 
 /** The directory that a target lies in; null for one at the root. */

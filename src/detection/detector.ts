@@ -6,7 +6,7 @@ import type { Source } from "../net/cidr.ts";
 import { v4Of } from "../net/ip.ts";
 import type { HistoryPoint } from "../status.ts";
 import { adaptationOf } from "./adaptation.ts";
-import { Appraiser } from "./appraiser.ts";
+import { type Appraisal, Appraiser } from "./appraiser.ts";
 import type { RequestClass } from "./class-table.ts";
 import { Mark } from "./event-ring.ts";
 import { Participants } from "./participants.ts";
@@ -187,21 +187,17 @@ export class Detector {
    */
   observe(record: AccessRecord, source: Source, exempt: boolean, events: DetectorEvents, address = v4Of(source)): void {
     const slot = this.#slotOf(source, address);
-    let slowLevel = 0;
-    let { path } = record;
-    let kind: RequestClass | undefined;
-    let cost: number | undefined;
-    if (this.#isContract) {
+    const appraisal = this.#isContract
+      ? null
+      : this.#appraiser.appraise(record, source, slot, this.#now, this.#refilling === null);
+    if (appraisal === null)
       this.#windows.count(slot, this.#now, 1, 1, Mark.request | (record.status >= 400 ? Mark.error : 0));
-    } else {
-      const appraisal = this.#appraiser.appraise(record, source, slot, this.#now, this.#refilling === null);
-      this.#windows.count(slot, this.#now, appraisal.cost, appraisal.sustainedCost, appraisal.marks);
-      slowLevel = appraisal.slowLevel;
-      ({ path, kind, cost } = appraisal);
-    }
+    else this.#windows.count(slot, this.#now, appraisal.cost, appraisal.sustainedCost, appraisal.marks);
+    const slowLevel = appraisal === null ? 0 : appraisal.slowLevel;
+    const kind = appraisal?.kind;
     this.#site.count(record);
     if (this.#participants !== null && !exempt) this.#participate(record, source, slot, kind ?? "page");
-    this.#sketch(record, path, kind, cost, slot);
+    this.#sketch(record, appraisal, slot);
     if (!exempt) this.#judgeSource(slot, record, slowLevel, events, kind);
     if (this.#isContract) this.#judgeSite(events);
   }
@@ -436,23 +432,22 @@ export class Detector {
     });
   }
 
-  /** Remembers what a busy source asks for: all of its first requests, then a sample. `path`: its query is not needed. */
-  #sketch(
-    record: AccessRecord,
-    path: string,
-    kind: RequestClass | undefined,
-    cost: number | undefined,
-    slot: number,
-  ): void {
+  /** Remembers what a busy source asks for: all of its first requests, then a sample. */
+  #sketch(record: AccessRecord, appraisal: Appraisal | null, slot: number): void {
     const { table } = this.#windows;
     const requests = table.rows.requests(slot);
     if (requests < BUSY_REQUESTS) return;
     const weight = requests < SKETCHED_WHOLE ? 1 : SAMPLE;
     if (requests % weight !== 0) return;
     const sketch = table.openSketch(slot);
-    sketch.add(path, record.status, record.userAgent, weight, kind, cost);
-    if (weight === 1) sketch.addSecond(this.#second);
-    if (record.status === 200 && record.method === "GET") sketch.addFetch(record.bytes, weight);
+    const { status, userAgent } = record;
+    if (appraisal === null) {
+      sketch.add(record.path, status, userAgent, weight);
+      return;
+    }
+    sketch.add(appraisal.path, status, userAgent, weight, appraisal.kind, appraisal.cost);
+    if (weight === 1) sketch.addLook(appraisal.hash, this.#second);
+    if (status === 200 && record.method === "GET") sketch.addFetch(record.bytes, weight);
   }
 
   #judgeSource(

@@ -1,5 +1,4 @@
 import type { PathCount } from "../decision.ts";
-import { hashText } from "./hash.ts";
 
 /** How many paths and statuses a sketch remembers, and how much of each text. */
 const PATHS = 6;
@@ -23,9 +22,10 @@ export class PathSketch {
   readonly #seen = [0, 0, 0, 0];
   #fetches = 0;
   #fetchedBytes = 0;
-  #timed = 0;
   #seconds = 0;
   #lastSecond = -1;
+  /** Looks taken down one by one. */
+  looks = 0;
   userAgent: string | undefined;
   /** More than one program asked, as far as they say who they are. */
   mixesAgents = false;
@@ -45,21 +45,22 @@ export class PathSketch {
     this.#fetchedBytes += bytes * weight;
   }
 
-  /** Takes down the second of a request in `add` that stands for itself alone; they come in order. */
-  addSecond(second: number): void {
-    this.#timed++;
+  /** Takes down what a request in `add` asked for, by the hash of its path, and when, in seconds; they come in order. */
+  addLook(hash: number, second: number): void {
+    this.#seen[(hash >>> 5) & 3]! |= 1 << (hash & 31);
+    this.looks++;
     if (second === this.#lastSecond) return;
     this.#lastSecond = second;
     this.#seconds++;
   }
 
-  /** Different seconds in which it asked, for each request whose second is known: 1 where none shared its second. */
+  /** Different seconds in which it looked, for each look: 1 where none shared its second. */
   get spread(): number {
-    return this.#timed === 0 ? 0 : this.#seconds / this.#timed;
+    return this.looks === 0 ? 0 : this.#seconds / this.looks;
   }
 
   /**
-   * How many different paths there were, about: by linear counting (Whang, Vander-Zanden and Taylor, 1990), from the bits
+   * How many different paths it looked at, about: by linear counting (Whang, Vander-Zanden and Taylor, 1990), from the bits
    * that they left unset. Some hundreds at most are told apart.
    */
   get variety(): number {
@@ -68,19 +69,19 @@ export class PathSketch {
   }
 
   /** All that was counted: a path that leaves the list leaves its count to the next. */
-  get total(): number {
+  get #total(): number {
     return this.#pathCounts.reduce((sum, count) => sum + count, 0);
   }
 
   /** The share of its most frequent path in all that was counted. */
   get topShare(): number {
-    return this.total === 0 ? 0 : Math.max(...this.#pathCounts) / this.total;
+    return this.#total === 0 ? 0 : Math.max(...this.#pathCounts) / this.#total;
   }
 
   /** The share of all that was counted that fetched something, and how large that was on average. */
   get fetched(): { readonly share: number; readonly bytes: number } {
     if (this.#fetches === 0) return { share: 0, bytes: 0 };
-    return { share: this.#fetches / this.total, bytes: this.#fetchedBytes / this.#fetches };
+    return { share: this.#fetches / this.#total, bytes: this.#fetchedBytes / this.#fetches };
   }
 
   /** Most frequent first, at most `limit`. */
@@ -117,8 +118,6 @@ export class PathSketch {
       if (counts[i]! < counts[least]!) least = i;
     }
     const at = paths.length < PATHS ? paths.length : least;
-    const hash = hashText(path, length, 0);
-    this.#seen[(hash >>> 5) & 3]! |= 1 << (hash & 31);
     paths[at] = headOf(path, length);
     counts[at] = (counts[at] ?? 0) + weight;
     return at;

@@ -3,6 +3,7 @@ import type { EpochMs } from "../accesslog/record.ts";
 import type { Source } from "../net/cidr.ts";
 import { v4Of } from "../net/ip.ts";
 import { Mark } from "./event-ring.ts";
+import { hashText } from "./hash.ts";
 import { Ramps } from "./ramps.ts";
 import { DOUBLES, Double } from "./source-rows.ts";
 import { SourceWindows } from "./source-windows.ts";
@@ -48,8 +49,9 @@ function follow({
       windows.count(slot, at, cost(n), cost(n), Mark.request);
       if (windows.table.rows.requests(slot) < 8) continue;
       const sketch = windows.table.openSketch(slot);
-      sketch.add(path(n), 200, agent(n), 1);
-      sketch.addSecond(Math.floor(at / 1000));
+      const asked = path(n);
+      sketch.add(asked, 200, agent(n), 1);
+      sketch.addLook(hashText(asked, asked.length, 0), Math.floor(at / 1000));
       const fetched = bytes(n);
       if (fetched !== null) sketch.addFetch(fetched, 1);
     }

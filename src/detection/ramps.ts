@@ -183,7 +183,7 @@ export class Ramps {
     const byChance = rate === 0 ? 1 : (1 - Math.exp(-rate)) / rate;
     return (
       sketch.topShare <= rampTopShare &&
-      sketch.total >= rampRepeats * sketch.variety &&
+      sketch.looks >= rampRepeats * sketch.variety &&
       sketch.spread >= rampEvenness * byChance
     );
   }

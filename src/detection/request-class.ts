@@ -1,5 +1,6 @@
 import type { AccessRecord } from "../accesslog/record.ts";
 import { BUILT_IN, DEVICE_FLOW, PROOF, type RequestClass } from "./class-table.ts";
+import { hashText } from "./hash.ts";
 import { OwnClasses, type OwnRow, type OwnRows, ownClassOf } from "./own-classes.ts";
 import { headOf, queryStart } from "./path-sketch.ts";
 
@@ -20,6 +21,8 @@ const LONGEST = 512;
 /** What a target without its query tells, whoever asks for it. */
 export interface Target {
   readonly path: string;
+  /** Of the path: enough to tell two targets apart. */
+  readonly hash: number;
   /** Everything but "proof", which takes a method and a status. */
   readonly kind: RequestClass;
   /** Rows of the configuration that match, in order; null for none, as nearly always. */
@@ -60,7 +63,8 @@ export class Classifier {
   }
 
   #read(path: string): Target {
-    return { path, kind: targetClass(path), own: this.#own.matching(path), injects: isInjection(path) };
+    const hash = hashText(path, path.length, 0);
+    return { path, hash, kind: targetClass(path), own: this.#own.matching(path), injects: isInjection(path) };
   }
 }
 
