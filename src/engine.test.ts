@@ -258,6 +258,8 @@ describe("a ban", () => {
   });
 
   describe("for wrong passwords in one minute", () => {
+    const permitted = (engine: Engine, since: number, emit: Site["emit"]) =>
+      engine.allow({ source: source(A), since, until: since + MINUTE, by: "bob" }, emit);
     const wrong = { source: A, method: "POST", path: "/wp-login.php", status: 200 };
     const right = { source: A, path: "/wp-admin/", status: 200 };
     /** Banned once for nine; the ban is over. */
@@ -267,10 +269,45 @@ describe("a ban", () => {
       return site.wait(20 * MINUTE);
     };
 
-    test("after it three more are enough, however fast they come", () => {
-      expect(banned().flow(1, 2, () => wrong).bans.length).toBe(1);
-      const { bans } = banned().flow(1, 3, () => wrong);
-      expect(bans[1]?.cause).toMatchObject({ stream: "failures", windowMs: 72 * HOUR, reasons: ["z-score"] });
+    test("after it three more are enough, once it is known that they were wrong", () => {
+      expect(
+        banned()
+          .flow(1, 2, () => wrong)
+          .wait(MINUTE).bans.length,
+      ).toBe(1);
+      const site = banned().flow(1, 3, () => wrong);
+      expect(site.bans.length).toBe(1);
+      site.wait(11 * SECOND);
+      expect(site.bans[1]?.cause).toMatchObject({
+        stream: "failures",
+        windowMs: 72 * HOUR,
+        reasons: ["z-score"],
+        topPaths: [{ path: "/wp-login.php", kind: "login" }],
+        statuses: [{ status: 200 }],
+      });
+    });
+
+    test("a fourth that comes before that is not waited for", () => {
+      expect(banned().flow(1, 4, () => wrong).bans.length).toBe(2);
+    });
+
+    test("not for one more, and then the right one, as a browser sends them", () => {
+      const form = { source: A, path: "/wp-login.php", status: 200 };
+      const site = banned();
+      for (const answer of [form, wrong, form, wrong]) site.send(answer).wait(4 * SECOND);
+      expect(site.send(right).wait(MINUTE).bans.length).toBe(1);
+    });
+
+    test("nor for looking at the form while many sources fail", () => {
+      const site = banned();
+      site.flow(1, 60, (i) => ({ source: visitor(i % 12), method: "POST", path: "/login", status: 401 }));
+      for (let i = 0; i < 5; i++) site.send({ source: A, path: "/wp-login.php", status: 200 }).wait(MINUTE);
+      expect(site.bans.filter(({ source }) => source === A).length).toBe(1);
+    });
+
+    test("nor for three colleagues who log in at once", () => {
+      const site = banned().flow(5, 3, () => wrong);
+      expect(site.flow(5, 3, () => right).wait(MINUTE).bans.length).toBe(1);
     });
 
     test("not of those that a page follows", () => {
@@ -279,9 +316,13 @@ describe("a ban", () => {
       expect(site.bans.length).toBe(1);
     });
 
-    test("not by whom a person has unbanned", () => {
-      const site = new Site(ARMED).flow(1, 9, () => wrong);
-      site.engine.unban(source(A), site.at, "bob", false, site.emit);
+    test.each<[string, (site: Site) => void]>([
+      ["unbanned", ({ engine, at, emit }) => engine.unban(source(A), at, "bob", false, emit)],
+      ["told to forget, after it was over", ({ engine, at, emit }) => engine.unban(source(A), at, "bob", true, emit)],
+      ["permitted for a while", ({ engine, at, emit }) => permitted(engine, at, emit)],
+    ])("not by whom a person has %s", (what, act) => {
+      const site = what.endsWith("over") ? banned() : new Site(ARMED).flow(1, 9, () => wrong);
+      act(site);
       expect(site.wait(20 * MINUTE).flow(1, 8, () => wrong).bans.length).toBe(1);
       expect(site.flow(1, 1, () => wrong).bans.length).toBe(2);
     });

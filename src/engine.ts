@@ -157,8 +157,8 @@ export class Engine {
   /** Ends a ban because a person asked; null when the source is not banned. */
   unban(source: Source, now: EpochMs, by: string, forget: boolean, emit: Emit): Ban | null {
     const ban = this.#ledger.unban(source, forget);
+    if (ban !== undefined || forget) this.#detector.pardon(source);
     if (ban === undefined) return null;
-    this.#detector.pardon(source);
     this.#counters.unbans++;
     emit({ kind: "unban", at: now, ban, why: "manual", by });
     return ban;
@@ -287,8 +287,7 @@ export class Engine {
   resume(): void {
     const savedAt = this.#detector.resume();
     for (const source of this.#paid) {
-      if ((this.#ledger.lastBannedAt(source) ?? 0) > savedAt)
-        this.#detector.forget(source, isForFailing(this.#ledger.find(source)));
+      if ((this.#ledger.lastBannedAt(source) ?? 0) > savedAt) this.#detector.forget(source);
       else this.#detector.drop(source);
     }
     this.#paid.clear();
@@ -431,7 +430,7 @@ export class Engine {
   #ban(source: Source, at: EpochMs, cause: SourceVerdict | Manual, emit: Emit, duration?: BanDuration): Ban {
     const ban = this.#ledger.ban(source, at, cause, duration);
     // After the ban the source starts from nothing: its old window must not ban it again without a new offence.
-    this.#detector.forget(source, isForFailing(ban));
+    this.#detector.forget(source);
     this.#counters.bans++;
     emit({ kind: "ban", at, ban });
     return ban;
@@ -494,6 +493,7 @@ export class Engine {
     for (const { ban } of this.#ledger.list()) {
       if (this.#allowlist.match(ban.source) === null) continue;
       this.#ledger.unban(ban.source);
+      this.#detector.pardon(ban.source);
       this.#counters.unbans++;
       emit({ kind: "unban", at: this.#wall ?? this.now, ban, why: "allowlisted" });
     }
@@ -535,10 +535,6 @@ export class Engine {
       topPath: reading.topPath,
     };
   }
-}
-
-function isForFailing(ban: Ban | undefined): boolean {
-  return ban?.cause.scope === "source" && ban.cause.stream === "failures";
 }
 
 function ledgerSettings({ bans }: EngineSettings) {

@@ -10,7 +10,7 @@ import { Classifier, classOf, isBlatant, isInQuery, type Target } from "./reques
 import { SlowFailures } from "./slow-failures.ts";
 import { DOUBLES, Double, WORDS, Word } from "./source-rows.ts";
 import type { SourceTable } from "./source-table.ts";
-import { Tries } from "./tries.ts";
+import { Tries, type Try } from "./tries.ts";
 import { Trust } from "./trust.ts";
 import { BUSY_REQUESTS, type Costs, PERIOD_MS, type Tuning } from "./tuning.ts";
 import { VisitKind, Visits } from "./visits.ts";
@@ -21,9 +21,10 @@ export interface Appraisal {
   cost: number;
   sustainedCost: number;
   marks: number;
-  /** What it asked for, without the query, and the hash of that. */
+  /** What it asked for, without the query, the hash of that, and whether it is part of a page. */
   path: string;
   hash: number;
+  isPart: boolean;
   kind: RequestClass;
   /** How full the source's slow bucket is now; 0 where this request did not add to it. */
   slowLevel: number;
@@ -48,6 +49,7 @@ export class Appraiser {
     marks: 0,
     path: "",
     hash: 0,
+    isPart: false,
     kind: "page",
     slowLevel: 0,
   };
@@ -104,29 +106,35 @@ export class Appraiser {
     appraisal.marks = this.#marks(record, kind, target, slot, at, trusted);
     appraisal.path = target.path;
     appraisal.hash = target.hash;
+    appraisal.isPart = target.isPart;
     appraisal.kind = kind;
     appraisal.slowLevel = trusted || !fillsSlow ? 0 : this.#fillSlow(record, kind, target, slot, at);
     return appraisal;
   }
 
-  /** Hands on the slots whose 401s became failures by now, once for each; logins that proved wrong count as slow ones. */
-  mature(now: EpochMs, fillsSlow: boolean, fail: (slot: number) => void): void {
-    this.#refusals.mature(now, (slot, isExcused) => {
-      if (!isExcused) fail(slot);
+  /**
+   * Hands on the slots whose tries proved wrong by now, once for each: a 401 that nothing answered, which counts from
+   * now on, with a slow level of 0; and a login that no page followed, with how full the slow bucket is with it.
+   */
+  mature(now: EpochMs, fillsSlow: boolean, fail: (slot: number, failed: Try, slowLevel: number) => void): void {
+    this.#refusals.mature(now, (slot, failed) => {
+      if (failed !== null) fail(slot, failed, 0);
       // Where the window is shorter than the wait, nothing else may have held the slot.
       this.table.releaseIfEmpty(slot);
     });
-    this.#logins.mature(now, (slot, isExcused) => {
-      if (isExcused) return;
+    this.#logins.mature(now, (slot, failed) => {
+      if (failed === null) return;
       if (fillsSlow && this.table.isLive(slot) && !this.isTrusted(slot, now))
-        this.slow.add(this.table.sourceOf(slot), 1, now);
+        fail(slot, failed, this.slow.add(this.table.sourceOf(slot), 1, now));
     });
   }
 
-  /** After a ban: trust has to be earned anew, and slow failing forgives only so much. `hasFailed`: it was for failing. */
-  punish(source: Source, at: EpochMs, hasFailed: boolean): void {
+  /** After a ban: trust has to be earned anew, slow failing forgives only so much, and logins that waited were wrong. */
+  punish(source: Source, slot: number | undefined, at: EpochMs): void {
     this.trust.revoke(source);
-    this.slow.afterBan(source, this.tuning.secondChance, at, hasFailed);
+    const open = slot === undefined ? 0 : this.#logins.openOf(slot);
+    if (open > 0) this.slow.add(source, open, at);
+    this.slow.afterBan(source, this.tuning.secondChance, at);
   }
 
   #prove(slot: number, source: Source, at: EpochMs): void {
@@ -216,11 +224,11 @@ export class Appraiser {
       case "none":
         return marks;
       case "login":
-        if (record.status < 400) this.#logins.add(slot, at);
+        if (record.status < 400) this.#logins.add(slot, at, record);
         return marks | Mark.certain | (record.status >= 400 ? Mark.blamed : 0);
       case "unanswered":
         this.table.rows.words[slot * WORDS + Word.refused] = target.hash;
-        return marks | Mark.blamed | (this.#refusals.add(slot, at) ? 0 : Mark.certain);
+        return marks | Mark.blamed | (this.#refusals.add(slot, at, record) ? 0 : Mark.certain);
       case "probe":
         if (!this.#isNew(VisitKind.failure, slot, record.path, false, at)) return marks;
         // Every link that does not exist is a guess at one, wherever it lies.
@@ -234,7 +242,7 @@ export class Appraiser {
 
   #siblingMark(path: string, slot: number, at: EpochMs): number {
     const directory = directoryOf(path);
-    if (directory === null) return 0;
+    if (directory === null || APPLICATION.test(directory)) return 0;
     return this.#visit(VisitKind.directory, slot, directory, true, at, PERIOD_MS.page) === 1 ? 0 : Mark.sibling;
   }
 
@@ -259,13 +267,17 @@ export class Appraiser {
     const weight = failureWeight(marks, this.tuning);
     if (marks & Mark.exploit)
       return this.slow.addExploit(source, weight, at, attemptOf(record, target), (marks & Mark.certain) !== 0);
-    // A login that was not refused is known to be wrong only when no page has followed: until then it is held against
-    // its source, and not taken down.
+    // A login that was not refused is known to be wrong only when no page has followed.
     const isOpen = kind === "login" && record.method === "POST" && record.status < 400;
-    if (isOpen) return this.slow.levelOf(source, at) + this.#logins.openOf(slot);
+    if (isOpen) return this.slow.levelOf(source, at) + this.#heldAgainst(slot, source);
     if (weight > 0) return this.slow.add(source, weight, at);
     if (kind !== "login" || record.method !== "GET") return 0;
     return this.slow.add(source, this.tuning.loginFormWeight, at);
+  }
+
+  /** Logins that wait for their page count at once for a source that was banned, unless several people have come from it. */
+  #heldAgainst(slot: number, source: Source): number {
+    return this.table.rows.people(slot) === 1 && this.slow.wasBanned(source) ? this.#logins.openOf(slot) - 1 : 0;
   }
 
   #trustUntil(slot: number, until: EpochMs): void {
@@ -294,6 +306,10 @@ function exact(cost: number): number {
 function attemptOf({ path }: AccessRecord, target: Target): number {
   return isInQuery(path) ? hashText(path, path.length, 0) : target.hash;
 }
+
+/** Where an application keeps its own code: no link leads there, and it does not move. */
+const APPLICATION =
+  /\/(?:wp-admin|wp-includes|wp-content\/(?:plugins|themes)|administrator|components\/com_\w+|modules\/mod_\w+)(?:\/|$)/i;
 
 /** The directory that a target lies in; null for one at the root. */
 function directoryOf(path: string): string | null {

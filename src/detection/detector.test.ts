@@ -252,7 +252,7 @@ describe("the adaptive verdict", () => {
 
 describe("a ramp", () => {
   /** Requests of one page in each minute. */
-  const TRIPLING = [3, 3, 3, 3, 3, 8, 8, 8, 8, 8, 24, 24, 24, 24, 24];
+  const TRIPLING = [3, 3, 3, 3, 3, 8, 8, 8, 8, 8, 20, 22, 24, 26, 28];
   const END = START + TRIPLING.length * MINUTE;
 
   const fetch = (watched: Watched, at: number) => watched.ask(at, A, "/a", 200, false, 9000);

@@ -202,14 +202,11 @@ export class Detector {
     if (this.#isContract) this.#judgeSite(events);
   }
 
-  /**
-   * Drops everything known about a source's present: after a ban it starts from nothing, and has taught nothing.
-   * `hasFailed`: it was banned for failing; then it need not fail as often again.
-   */
-  forget(source: Source, hasFailed = false): void {
+  /** Drops everything known about a source's present: after a ban it starts from nothing, and has taught nothing. */
+  forget(source: Source): void {
     const { table } = this.#windows;
     const slot = table.slotOf(source);
-    this.#appraiser.punish(source, this.#now, hasFailed);
+    this.#appraiser.punish(source, slot, this.#now);
     this.#participants?.forget(source);
     this.#ramps.forget(source);
     if (slot === undefined) return;
@@ -218,7 +215,7 @@ export class Detector {
     table.forget(slot);
   }
 
-  /** A person says that a source's ban was a mistake: what it failed until now is not held against it. */
+  /** A person, or the allow-list, says that a source's ban was a mistake: what it failed until now is not held against it. */
   pardon(source: Source): void {
     this.#appraiser.slow.forget(source);
   }
@@ -423,12 +420,12 @@ export class Detector {
     events.baseline(this.#site.baseline, this.sourceBaseline);
   }
 
-  /** 401s that no success followed become failures now. */
+  /** 401s that no success followed become failures now, and logins that no page followed slow ones. */
   #mature(events: DetectorEvents): void {
-    this.#appraiser.mature(this.#now, this.#refilling === null, (slot) => {
+    this.#appraiser.mature(this.#now, this.#refilling === null, (slot, failed, slowLevel) => {
       if (!this.#windows.table.isLive(slot)) return;
-      this.#windows.count(slot, this.#now, 0, 0, Mark.certain);
-      this.#judgeSource(slot, null, 0, events);
+      if (slowLevel === 0) this.#windows.count(slot, this.#now, 0, 0, Mark.certain);
+      this.#judgeSource(slot, failed, slowLevel, events, slowLevel === 0 ? undefined : "login");
     });
   }
 
@@ -446,17 +443,11 @@ export class Detector {
       return;
     }
     sketch.add(appraisal.path, status, userAgent, weight, appraisal.kind, appraisal.cost);
-    if (weight === 1) sketch.addLook(appraisal.hash, this.#second);
+    if (weight === 1) sketch.addLook(appraisal.hash, appraisal.isPart, this.#second);
     if (status === 200 && record.method === "GET") sketch.addFetch(record.bytes, weight);
   }
 
-  #judgeSource(
-    slot: number,
-    record: AccessRecord | null,
-    slowLevel: number,
-    events: DetectorEvents,
-    kind?: RequestClass,
-  ): void {
+  #judgeSource(slot: number, asked: Asked, slowLevel: number, events: DetectorEvents, kind?: RequestClass): void {
     if (this.#refilling !== null || !this.#windows.table.isLive(slot)) return;
     const norms = this.#norms();
     let found = this.#judge.judge(slot, slowLevel, norms);
@@ -467,8 +458,8 @@ export class Detector {
     if (found === null) return;
     const verdict = this.#adapted(found, slot);
     // A source too quiet to be sketched is known by the request that decided.
-    if (verdict.topPaths.length > 0 || record === null) events.verdict(verdict);
-    else events.verdict({ ...verdict, ...sketchOf(record, kind) });
+    if (verdict.topPaths.length > 0) events.verdict(verdict);
+    else events.verdict({ ...verdict, ...sketchOf(asked, kind) });
   }
 
   #participate(record: AccessRecord, source: Source, slot: number, kind: RequestClass): void {
@@ -514,12 +505,15 @@ export class Detector {
 
 const SILENT: DetectorEvents = { elapsed() {}, verdict() {}, global() {}, baseline() {} };
 
+/** What is known of the request that a verdict was made at. */
+type Asked = Pick<AccessRecord, "path" | "status"> & Partial<Pick<AccessRecord, "userAgent">>;
+
 function sketchOf(
-  record: AccessRecord,
+  { path, status, userAgent }: Asked,
   kind: RequestClass | undefined,
 ): Pick<SourceVerdict, "topPaths" | "statuses" | "userAgent"> {
   const sketch = new PathSketch();
-  sketch.add(record.path, record.status, record.userAgent, 1, kind);
+  sketch.add(path, status, userAgent, 1, kind);
   return { topPaths: sketch.paths(), statuses: sketch.statuses(), userAgent: sketch.userAgent };
 }
 

@@ -61,7 +61,8 @@ describe("PathSketch", () => {
   });
 });
 
-const look = (sketch: PathSketch, path: string, second = 0) => sketch.addLook(hashText(path, path.length, 0), second);
+const look = (sketch: PathSketch, path: string, second = 0) =>
+  sketch.addLook(hashText(path, path.length, 0), path.endsWith(".js"), second);
 
 describe("variety", () => {
   test.each([1, 6, 12, 40, 60, 130])("of %d paths in turn is about that, however often they come", (count) => {
@@ -77,6 +78,13 @@ describe("variety", () => {
     expect(sketch.variety).toBeGreaterThan(500);
     expect(sketch.variety).toBeLessThan(Number.POSITIVE_INFINITY);
   });
+});
+
+test("parts: what only pages ask for, of all looks", () => {
+  const sketch = new PathSketch();
+  expect(sketch.parts).toBe(0);
+  for (const path of ["/a.js", "/b", "/c", "/d"]) look(sketch, path);
+  expect(sketch.parts).toBe(0.25);
 });
 
 test("spread: different seconds, for each request", () => {

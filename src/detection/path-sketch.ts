@@ -22,6 +22,7 @@ export class PathSketch {
   readonly #seen = [0, 0, 0, 0];
   #fetches = 0;
   #fetchedBytes = 0;
+  #parts = 0;
   #seconds = 0;
   #lastSecond = -1;
   /** Looks taken down one by one. */
@@ -45,13 +46,22 @@ export class PathSketch {
     this.#fetchedBytes += bytes * weight;
   }
 
-  /** Takes down what a request in `add` asked for, by the hash of its path, and when, in seconds; they come in order. */
-  addLook(hash: number, second: number): void {
+  /**
+   * Takes down what a request in `add` asked for, by the hash of its path and whether it is part of a page, and when, in
+   * seconds; they come in order.
+   */
+  addLook(hash: number, isPart: boolean, second: number): void {
     this.#seen[(hash >>> 5) & 3]! |= 1 << (hash & 31);
     this.looks++;
+    if (isPart) this.#parts++;
     if (second === this.#lastSecond) return;
     this.#lastSecond = second;
     this.#seconds++;
+  }
+
+  /** The share of parts of pages in its looks. */
+  get parts(): number {
+    return this.looks === 0 ? 0 : this.#parts / this.looks;
   }
 
   /** Different seconds in which it looked, for each look: 1 where none shared its second. */

@@ -5,7 +5,7 @@ import { v4Of } from "../net/ip.ts";
 import { Mark } from "./event-ring.ts";
 import { hashText } from "./hash.ts";
 import { Ramps } from "./ramps.ts";
-import { DOUBLES, Double } from "./source-rows.ts";
+import { DOUBLES, Double, WORDS, Word } from "./source-rows.ts";
 import { SourceWindows } from "./source-windows.ts";
 import { TUNING } from "./tuning.ts";
 
@@ -25,6 +25,7 @@ interface Pace {
   /** Requests that come in one second, one after the other. */
   readonly together?: number;
   readonly isTrusted?: boolean;
+  readonly people?: number;
 }
 
 /** What is found of a source at each minute's end. */
@@ -36,6 +37,7 @@ function follow({
   bytes = () => 9000,
   together = 1,
   isTrusted = false,
+  people = 1,
 }: Pace) {
   const windows = new SourceWindows({ windowMs: 60_000, isSustained: true }, 100, TUNING, () => {});
   const ramps = new Ramps(windows.table, TUNING);
@@ -46,12 +48,13 @@ function follow({
       windows.evict(at);
       const slot = windows.slotOf(SOURCE, ADDRESS) ?? windows.claim(SOURCE, at, ADDRESS);
       if (isTrusted) windows.table.rows.doubles[slot * DOUBLES + Double.trustedUntil] = Number.POSITIVE_INFINITY;
+      windows.table.rows.words[slot * WORDS + Word.people] = people;
       windows.count(slot, at, cost(n), cost(n), Mark.request);
       if (windows.table.rows.requests(slot) < 8) continue;
       const sketch = windows.table.openSketch(slot);
       const asked = path(n);
       sketch.add(asked, 200, agent(n), 1);
-      sketch.addLook(hashText(asked, asked.length, 0), Math.floor(at / 1000));
+      sketch.addLook(hashText(asked, asked.length, 0), asked.endsWith(".js"), Math.floor(at / 1000));
       const fetched = bytes(n);
       if (fetched !== null) sketch.addFetch(fetched, 1);
     }
@@ -71,6 +74,26 @@ const firstFound = (found: ReturnType<typeof follow>) => found.findIndex((ramp) 
 /** A dozen things, in an order that looks like none; most are files, which cost little. */
 const DOZEN = { path: (n: number) => `/theme/${(n * 7 + (n >> 2)) % 12}.js`, cost: () => 0.1 };
 
+const camera = (n: number) => DOZEN.path(n).replace(".js", ".jpg");
+
+const minutesOf = (count: number, requests: number) => new Array<number>(count).fill(requests);
+
+/** So many requests in each of three spans; in the last minute of the last one `end` times as many as in its first. */
+function spans([before, then, now]: readonly [number, number, number], end: number): number[] {
+  const share = (minute: number) => (1 + ((end - 1) * minute) / 4) / (5 * (1 + (end - 1) / 2));
+  const upTo = (minute: number) =>
+    Math.round(Array.from({ length: minute }, (_, i) => now * share(i)).reduce((sum, n) => sum + n, 0));
+  const last = [0, 1, 2, 3, 4].map((minute) => upTo(minute + 1) - upTo(minute));
+  return [...evenly(before), ...evenly(then), ...last];
+}
+
+/** So many requests over five minutes. */
+const evenly = (count: number) =>
+  [0, 1, 2, 3, 4].map((minute) => Math.round((count * (minute + 1)) / 5) - Math.round((count * minute) / 5));
+
+/** Three hours of ten a minute, and then faster and faster. */
+const LONG = [...new Array<number>(180).fill(10), 12, 14, 16, 18, 20, 23, 26, 29, 33, 37, 42, 47];
+
 const mostlyOne = (n: number) => (n % 2 === 0 ? "/live" : DOZEN.path(n));
 
 function newEachTime(): () => string {
@@ -83,6 +106,11 @@ describe("Ramps", () => {
     const found = follow({ minutes: DOUBLING });
     expect(firstFound(found)).toBeWithin(14, 19);
     expect(found[firstFound(found)]).toEqual({ spans: [23, 44, 90], paths: 1 });
+  });
+
+  test("each test of growth is met by what is a little more", () => {
+    for (const grown of [spans([20, 32, 80], 1.5), spans([30, 42, 80], 1.5), spans([20, 52, 96], 1.5)])
+      expect(firstFound(follow({ minutes: grown }))).toBe(14);
   });
 
   test("so are several things, each again and again and for itself", () => {
@@ -104,10 +132,21 @@ describe("Ramps", () => {
     ["asks for two pages", { minutes: DOUBLING, path: (n) => (n % 8 === 0 ? "/b" : "/a") }],
     ["fetches little", { minutes: DOUBLING, bytes: () => 700 }],
     ["posts", { minutes: DOUBLING, bytes: (n) => (n % 4 === 0 ? null : 9000) }],
+    // Each of the tests of growth by itself: the others hold.
+    ["multiplies in its last step alone", { minutes: spans([20, 24, 80], 1.5) }],
+    ["multiplies in its first step alone", { minutes: spans([20, 68, 85], 1.5) }],
+    ["multiplies too little over both", { minutes: spans([40, 58, 84], 1.5) }],
+    ["adds less in the end than before", { minutes: spans([20, 56, 92], 1.5) }],
+    ["has levelled off", { minutes: spans([20, 40, 90], 1) }],
+    ["is three times as busy from one minute on", { minutes: [...minutesOf(60, 10), ...minutesOf(60, 30)] }],
     ["is two programs", { minutes: DOUBLING, agent: (n) => (n % 2 === 0 ? "x" : "y") }],
     ["has proved an account", { minutes: DOUBLING, isTrusted: true }],
     ["asks for several things, three at once", { minutes: DOUBLING, ...DOZEN, together: 3 }],
     ["asks for a new thing each time", { minutes: DOUBLING, ...DOZEN, path: newEachTime() }],
+    ["asks for several things, too fast to tell", { minutes: DOUBLING.map((n) => 3 * n), ...DOZEN }],
+    ["asks for several things, not one of them part of a page", { minutes: DOUBLING, ...DOZEN, path: camera }],
+    ["asks for too many things to tell new ones", { minutes: LONG, ...DOZEN, path: newEachTime() }],
+    ["is several people", { minutes: DOUBLING, people: 2 }],
     ["asks for several things, and for one of them mostly", { minutes: DOUBLING, ...DOZEN, path: mostlyOne }],
     ["asks for several things that are small", { minutes: DOUBLING, ...DOZEN, bytes: () => 700 }],
     ["asks for several things with two programs", { minutes: DOUBLING, ...DOZEN, agent: (n) => `${n % 2}` }],

@@ -13,21 +13,29 @@ export const RAMP_SPAN_MS = SPAN_LOOKS * RAMP_LOOK_SECONDS * 1000;
 /** Sources followed at a time: those beyond it are seen only by what they ask for in one window. */
 const MOST = 16_384;
 /** Requests in a window from which a source is followed: most come once or twice. */
-const FIRST = 3;
+const FIRST = 2;
 /** What a source that is followed may look at besides: a first look costs less than one. */
 const FIRST_LOOKS = 1;
 /** Fewer than this in the first of the spans is no rate that something could have grown from. */
 const LEAST_BEFORE = 8;
 /** Minutes without a request after which a source is no longer followed. */
 const PATIENCE = 3;
+/** Minutes at either end of the last span that tell whether it still grows. */
+const END = 2;
+/** Several things are at most so many: of more, new ones cannot be told from old ones. */
+const MOST_PATHS = 64;
+/** Several things are fetched at most so often, per second: beyond it people who come together look even too. */
+const FASTEST = 1;
 
 type Numbers = Pick<
   Tuning,
   | "rampRequests"
   | "rampGrowth"
   | "rampSteadiness"
+  | "rampGoesOn"
   | "rampShare"
   | "rampBytes"
+  | "rampParts"
   | "rampTopShare"
   | "rampRepeats"
   | "rampEvenness"
@@ -58,7 +66,7 @@ interface Followed {
 
 /**
  * Sources that fetch the same again and again, faster and faster, and nothing else: floods that begin far below any
- * trigger. Either one page, or a few things evenly, each for itself. People who come one after another bring files with
+ * trigger. Either one page, or a few dozen things evenly, each for itself. People who come one after another bring files with
  * each page, other pages and other programs; what devices ask for in turn is small, and they come one by one; what servers
  * ask of themselves is posted. Only a machine that is being turned up fetches the same at a pace that multiplies. Looked
  * for once a minute: a request costs nothing.
@@ -149,13 +157,17 @@ export class Ramps {
   /** Of a source that multiplies from span to span, and by more and more; else null. */
   #spansOf(minutes: readonly number[]): Ramp["spans"] | null {
     if (minutes.length < SPANS * SPAN_LOOKS) return null;
-    const { rampRequests, rampGrowth, rampSteadiness } = this.numbers;
-    const [before, then, now] = [0, 1, 2].map((span) => sum(minutes, span * SPAN_LOOKS)) as [number, number, number];
+    const { rampRequests, rampGrowth, rampSteadiness, rampGoesOn } = this.numbers;
+    const [before, then, now] = [0, 1, 2].map((span) => sum(minutes, span * SPAN_LOOKS, SPAN_LOOKS)) as [
+      number,
+      number,
+      number,
+    ];
     if (before < LEAST_BEFORE || now < rampRequests) return null;
     // Chance moves what is between the two by more than them both.
     const least = Math.sqrt(rampGrowth);
     const grows = then >= least * before && now >= least * then && now >= rampGrowth * rampGrowth * before;
-    if (!grows) return null;
+    if (!grows || sum(minutes, -END, END) < rampGoesOn * sum(minutes, -SPAN_LOOKS, END)) return null;
     return now - then >= rampSteadiness * (then - before) ? [before, then, now] : null;
   }
 
@@ -163,7 +175,7 @@ export class Ramps {
   #pathsOf(slot: number, { pages }: Followed, rate: number): number | null {
     const sketch = this.table.sketchOf(slot);
     const { rampShare, rampBytes } = this.numbers;
-    if (sketch === undefined || sketch.mixesAgents) return null;
+    if (sketch === undefined || sketch.mixesAgents || this.table.rows.people(slot) > 1) return null;
     const { share, bytes } = sketch.fetched;
     if (share < rampShare * rampShare || bytes < rampBytes) return null;
     if (pages >= SPANS * SPAN_LOOKS && this.#isOnePage(slot, sketch)) return 1;
@@ -176,22 +188,21 @@ export class Ramps {
     return sketch.topShare >= rampShare && rows.sustainedCost(slot) >= rampShare * rows.sustainedRequests(slot);
   }
 
-  /** Several things, of which none stands out, each again and again and for itself. */
-  #isEven(sketch: PathSketch, rate: number): boolean {
-    const { rampTopShare, rampRepeats, rampEvenness } = this.numbers;
+  /** Several things, of which none stands out, each again and again and for itself, what only pages ask for among them. */
+  #isEven({ parts, topShare, variety, looks, spread }: PathSketch, rate: number): boolean {
+    const { rampParts, rampTopShare, rampRepeats, rampEvenness } = this.numbers;
+    if (rate > FASTEST || variety > MOST_PATHS || looks < rampRepeats * variety) return false;
     // Of requests that come by chance, `rate` in a second, so many are the first in theirs.
     const byChance = rate === 0 ? 1 : (1 - Math.exp(-rate)) / rate;
-    return (
-      sketch.topShare <= rampTopShare &&
-      sketch.looks >= rampRepeats * sketch.variety &&
-      sketch.spread >= rampEvenness * byChance
-    );
+    return topShare <= rampTopShare && parts >= rampParts && spread >= rampEvenness * byChance;
   }
 }
 
-function sum(minutes: readonly number[], from: number): number {
+/** Of so many minutes, from this one on; a negative one counts from the end. */
+function sum(minutes: readonly number[], from: number, count: number): number {
+  const first = from < 0 ? minutes.length + from : from;
   let total = 0;
-  for (let i = from; i < from + SPAN_LOOKS; i++) total += minutes[i]!;
+  for (let i = first; i < first + count; i++) total += minutes[i]!;
   // A window longer than a minute is counted by the minute's part of it; people and bans are told whole requests.
   return Math.round(total);
 }

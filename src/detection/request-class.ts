@@ -13,6 +13,9 @@ const ASSET = wordsOf("asset");
 const PROBE = expressionOf("probe");
 const PROBES = wordsOf("probe");
 
+/** Extensions of what only a page asks for. */
+const PARTS: ReadonlySet<string> = new Set(["css", "js", "mjs", "woff", "woff2", "ttf", "otf", "eot"]);
+
 /** Most targets that are remembered; then the memory starts anew. Logs repeat a few thousand targets most of the time. */
 const REMEMBERED = 16_384;
 /** Longer targets are read each time: who asks decides how long they are. */
@@ -23,6 +26,8 @@ export interface Target {
   readonly path: string;
   /** Of the path: enough to tell two targets apart. */
   readonly hash: number;
+  /** Is it what only a page asks for: a style sheet, a script, a font? */
+  readonly isPart: boolean;
   /** Everything but "proof", which takes a method and a status. */
   readonly kind: RequestClass;
   /** Rows of the configuration that match, in order; null for none, as nearly always. */
@@ -64,7 +69,14 @@ export class Classifier {
 
   #read(path: string): Target {
     const hash = hashText(path, path.length, 0);
-    return { path, hash, kind: targetClass(path), own: this.#own.matching(path), injects: isInjection(path) };
+    return {
+      path,
+      hash,
+      isPart: PARTS.has(extensionOf(path)),
+      kind: targetClass(path),
+      own: this.#own.matching(path),
+      injects: isInjection(path),
+    };
   }
 }
 

@@ -29,25 +29,39 @@ describe("SlowFailures", () => {
   test("after its ban a source has as many failures left as it is given; one without failures starts empty", () => {
     const slow = new SlowFailures(24);
     slow.add(A, 30, START);
-    slow.afterBan(A, 4, START, false);
+    slow.afterBan(A, 4, START);
     expect(slow.levelOf(A, START)).toBe(20);
     const other = source("203.0.113.2");
-    slow.afterBan(other, 4, START, false);
+    slow.afterBan(other, 4, START);
     expect([slow.levelOf(other, START), slow.size]).toEqual([0, 1]);
     slow.add(other, 3, START);
-    slow.afterBan(other, 4, START, false);
+    slow.afterBan(other, 4, START);
     expect(slow.levelOf(other, START)).toBe(3);
   });
 
-  test("banned for failing, it has no more left than those, also when it failed too fast to be known here", () => {
+  test("banned again before it was empty, it has half as many left; after that as many as at first", () => {
     const slow = new SlowFailures(24);
-    slow.add(A, 3, START);
-    for (const one of [A, source("203.0.113.2")]) {
-      slow.afterBan(one, 4, START, true);
-      expect(slow.levelOf(one, START)).toBe(20);
+    for (const left of [4, 2, 2]) {
+      slow.add(A, 30, START);
+      slow.afterBan(A, 4, START);
+      expect([slow.levelOf(A, START), slow.wasBanned(A)]).toEqual([24 - left, true]);
     }
-    slow.afterBan(A, 30, START, true);
-    expect(slow.levelOf(A, START)).toBe(0);
+    slow.add(A, 30, START + SLOW_MS);
+    expect(slow.wasBanned(A)).toBe(false);
+    slow.afterBan(A, 4, START + SLOW_MS);
+    expect(slow.levelOf(A, START + SLOW_MS)).toBe(20);
+  });
+
+  test("that it was banned is known beside what it tried, until the bucket is empty", () => {
+    const slow = new SlowFailures(24);
+    slow.addExploit(A, 3, START, 0xabcdef, true);
+    slow.afterBan(A, 30, START);
+    expect([slow.levelOf(A, START), slow.wasBanned(A), slow.isLikeBotnet(A)]).toEqual([0, true, true]);
+    slow.addExploit(A, 3, START, 0xabcdef, true);
+    expect([slow.levelOf(A, START), slow.wasBanned(A)]).toEqual([3, false]);
+    slow.afterBan(A, 4, START);
+    slow.addExploit(A, 3, START, 0xabcdef, true);
+    expect([slow.levelOf(A, START), slow.wasBanned(A)]).toEqual([3, true]);
   });
 
   test("a source can be forgotten, in what is saved too", () => {

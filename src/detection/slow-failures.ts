@@ -14,9 +14,15 @@ export type SavedLevel = readonly [source: Source, level: number | null, at: Epo
 interface Bucket {
   readonly level: number;
   readonly at: EpochMs;
-  /** What it asked for when it last tried a known weakness, hashed; odd once it has tried a blatant one; 0 for nothing. */
+  /** What it asked for when it last tried a known weakness, hashed, but for these flags; 0 for nothing. */
   readonly target: number;
 }
+
+/** It has tried a blatant weakness; it has tried one at all; it was banned. Until the bucket is empty. */
+const IS_BLATANT = 1;
+const IS_ATTEMPT = 2;
+const WAS_BANNED = 4;
+const FLAGS = IS_BLATANT | IS_ATTEMPT | WAS_BANNED;
 
 /** Most sources remembered; the one whose last failure is oldest is forgotten first. */
 const LIMIT = 50_000;
@@ -44,16 +50,15 @@ export class SlowFailures {
 
   /** Adds failures; returns how full the bucket is now, in failures. Above the limit is too much. */
   add(source: Source, failures: number, at: EpochMs): number {
-    return this.#set(source, this.levelOf(source, at) + failures, at, this.#levels.get(source)?.target ?? 0);
+    return this.#set(source, this.levelOf(source, at) + failures, at, this.#targetOf(source, at));
   }
 
   /** Adds an attempt on a known weakness; the same one again is a feed or a bookmark that is gone, and adds nothing. */
   addExploit(source: Source, failures: number, at: EpochMs, hash: number, isBlatant: boolean): number {
-    const last = this.#levels.get(source)?.target ?? 0;
-    // Even or odd says something else, and 0 nothing.
-    const attempt = (hash | 2) & ~1;
-    const isAgain = (last & ~1) === attempt;
-    const target = attempt | (last & 1) | (isBlatant ? 1 : 0);
+    const last = this.#targetOf(source, at);
+    const attempt = (hash & ~FLAGS) | IS_ATTEMPT;
+    const isAgain = (last & ~(FLAGS ^ IS_ATTEMPT)) === attempt;
+    const target = attempt | (last & (IS_BLATANT | WAS_BANNED)) | (isBlatant ? IS_BLATANT : 0);
     return this.#set(source, this.levelOf(source, at) + (isAgain ? 0 : failures), at, target);
   }
 
@@ -64,15 +69,15 @@ export class SlowFailures {
   }
 
   /**
-   * After its ban a source has `chances` failures left: it needs a new offence, but not a whole new siege. `hasFailed`:
-   * it was banned for failing, however fast, and has no more than those; else it has all that it had, and at least those.
+   * After its ban a source has at least `chances` failures left: it needs a new offence, but not a whole new siege. After
+   * another, before the bucket was empty, half of them.
    */
-  afterBan(source: Source, chances: number, at: EpochMs, hasFailed: boolean): void {
+  afterBan(source: Source, chances: number, at: EpochMs): void {
     const entry = this.#levels.get(source);
-    if (entry === undefined && !hasFailed) return;
-    const left = Math.max(0, this.limit - chances);
-    const level = hasFailed ? left : Math.min(this.levelOf(source, at), left);
-    this.#set(source, level, at, entry?.target ?? 0);
+    if (entry === undefined) return;
+    const left = entry.target & WAS_BANNED ? chances / 2 : chances;
+    const level = Math.max(0, Math.min(this.levelOf(source, at), this.limit - left));
+    this.#set(source, level, at, entry.target | WAS_BANNED);
   }
 
   /** As if it had never failed. */
@@ -91,7 +96,12 @@ export class SlowFailures {
    */
   isLikeBotnet(source: Source): boolean {
     const target = this.#levels.get(source)?.target ?? 0;
-    return target === 0 || (target & 1) === 1;
+    return (target & IS_ATTEMPT) === 0 || (target & IS_BLATANT) !== 0;
+  }
+
+  /** Was it banned, with its bucket never empty since? */
+  wasBanned(source: Source): boolean {
+    return ((this.#levels.get(source)?.target ?? 0) & WAS_BANNED) !== 0;
   }
 
   /**
@@ -123,6 +133,10 @@ export class SlowFailures {
   restore(saved: readonly SavedLevel[]): void {
     for (const [source, level, at, target] of saved)
       if (level !== null) this.#levels.set(source, { level, at, target });
+  }
+
+  #targetOf(source: Source, at: EpochMs): number {
+    return this.levelOf(source, at) === 0 ? 0 : this.#levels.get(source)!.target;
   }
 
   #levelIn({ level, at }: Bucket, now: EpochMs): number {

@@ -95,7 +95,14 @@ export class SourceJudge {
     };
     const rate = now / seconds;
     const verdict = this.#verdict(slot, "requests", RAMP_SPAN_MS, rate, baseline, this.thresholds, false, norms);
-    const triggerRate = (then / seconds) * this.tuning.rampGrowth;
+    const { rampRequests, rampGrowth, rampSteadiness } = this.tuning;
+    const least = [
+      rampRequests,
+      rampGrowth ** 2 * before,
+      rampGrowth ** 0.5 * then,
+      then + rampSteadiness * (then - before),
+    ];
+    const triggerRate = Math.max(...least) / seconds;
     // Errors are known of one minute and of ten.
     const errors = Math.min(now, this.table.rows.sustainedErrors(slot));
     return { ...verdict, requests: now, errors, rate, triggerRate, reasons: ["ramp"], ramp: spans, rampPaths: paths };
@@ -230,7 +237,7 @@ export class SourceJudge {
     this.#setTest(0, window, fast, failures.per_minute * Math.max(1, window / 60_000) * slack);
     this.#setTest(1, SUSTAINED_MS, slow, failures.per_10_minutes * slack);
     const slowBar = failures.per_3_days * learning;
-    this.#setTest(2, SLOW_MS, slowLevel, slowBar * this.#slowShare(slot, slowLevel, slowBar, norms.at));
+    this.#setTest(2, SLOW_MS, slowLevel, slowBar - this.#surgeTakes(slot, slowLevel, slowBar, norms.at));
     return this.#failureTests;
   }
 
@@ -239,15 +246,19 @@ export class SourceJudge {
     return isLearning ? this.tuning.warmUpFailures : 1;
   }
 
-  /** What remains of the slow bar: less while many sources fail at once. Looked for only where it decides. */
-  #slowShare(slot: number, level: number, bar: number, now: EpochMs): number {
-    const { failureSurgeSources, failureSurgeShare } = this.tuning;
+  /**
+   * What a surge of failures takes from the slow bar: its share of it, or, of who was banned, of the least that a ban
+   * leaves. Looked for only where it decides.
+   */
+  #surgeTakes(slot: number, level: number, bar: number, now: EpochMs): number {
+    const { failureSurgeSources, failureSurgeShare, secondChance } = this.tuning;
     const { slow } = this.appraiser;
-    if (level <= bar * failureSurgeShare || level > bar) return 1;
     const source = this.table.sourceOf(slot);
-    // A class that logs in at once has many logins whose answer is still to come: these are held against the whole bar.
-    if (slow.levelOf(source, now) <= bar * failureSurgeShare || !slow.isLikeBotnet(source)) return 1;
-    return slow.isSurging(failureSurgeSources, now) ? failureSurgeShare : 1;
+    const most = slow.wasBanned(source) ? Math.min(bar, secondChance / 2) : bar;
+    const taken = most * (1 - failureSurgeShare);
+    // What waits for its answer is held against the whole bar.
+    if (level > bar || slow.levelOf(source, now) <= bar - taken || !slow.isLikeBotnet(source)) return 0;
+    return slow.isSurging(failureSurgeSources, now) ? taken : 0;
   }
 
   #setTest(i: number, windowMs: number, count: number, bar: number): void {

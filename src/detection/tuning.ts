@@ -50,13 +50,17 @@ export interface Tuning {
   readonly rampGrowth: number;
   /** … the last adding so many times what the one before it added, … */
   readonly rampSteadiness: number;
+  /** … and still going on: the end of the last has so many times the requests of its beginning; … */
+  readonly rampGoesOn: number;
   /** … and this share of all it does is to fetch one page again, … */
   readonly rampShare: number;
   /** … of so many bytes. */
   readonly rampBytes: number;
-  /** Or it fetches several things, none of them more than this share of the time, … */
+  /** Or it fetches several things, this share of the time what only a page asks for, … */
+  readonly rampParts: number;
+  /** … none of them more than this share of the time, … */
   readonly rampTopShare: number;
-  /** … so many times each, … */
+  /** … each so many times, … */
   readonly rampRepeats: number;
   /** … in this share of the seconds in which chance would make as many requests come. */
   readonly rampEvenness: number;
@@ -142,13 +146,13 @@ export const TUNING: Tuning = {
   // /.git/config, a router's hole, a shell: a curious owner asks for one of them, scanners for one after the other.
   blatantWeight: 5,
   // Dead links and renamed pages make an honest visitor fail too, a dozen times in a bad minute.
-  probeWeight: 0.6,
+  probeWeight: 0.66,
   // A crawler that comes back to a directory which has moved fails on page after page of it; scanners look around.
   siblingWeight: 0.25,
   // People open the form once a day; guessers before every guess, and some guess in its query.
   loginFormWeight: 0.1,
-  // After its ban a source has to fail again, and again: a person has found the password by then.
-  secondChance: 2,
+  // After its ban a source has to fail again, and again; a person has found the password by then, and opens the form.
+  secondChance: 2.5,
   // A few people forget their password in the same hour; when more addresses fail again and again, a botnet guesses.
   failureSurgeSources: 6,
   // Each of a botnet's addresses tries only a few times; a person among them still has a handful of tries.
@@ -162,13 +166,17 @@ export const TUNING: Tuning = {
   // Sixteen a minute of one page, without a file of it: more than somebody who waits for news reloads by hand.
   rampRequests: 80,
   // The tabs and screens of a house are switched on one by one; what is turned up doubles again and again.
-  rampGrowth: 1.7,
+  rampGrowth: 1.6,
   // What comes one by one adds as much in every span as in the one before, also while it seems to multiply.
   rampSteadiness: 1.3,
+  // When two more have opened a page that asks for itself, it is asked for three times as often, and no more than that.
+  rampGoesOn: 1.15,
   // Whoever has a browser, or a second task, asks for other things besides: files, other pages, an account.
   rampShare: 0.95,
   // A page costs the server something; what screens, meters and monitors ask for all day is a few hundred bytes.
   rampBytes: 3000,
+  // Cameras, slides and interfaces are asked for again and again, style sheets and scripts only with their page, and once.
+  rampParts: 0.25,
   // Tickers and dashboards ask for one or two things all day, and their files are of no weight beside those.
   rampTopShare: 0.33,
   // Crawlers ask for each page once, and so does a browser for each file that it may keep.

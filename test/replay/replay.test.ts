@@ -14,7 +14,11 @@ import { accessLog, CASES, type Expectation } from "./cases.ts";
 import { Trace } from "./traffic/trace.ts";
 
 /** Cases that the engine does not answer rightly yet; an entry that passes fails the suite, so it must be taken out. */
-const FAILING: ReadonlySet<string> = new Set();
+const FAILING: ReadonlySet<string> = new Set([
+  // What grows by four fifths in five minutes is, by chance, at times not told from a page that two more have opened; and
+  // those must not be banned.
+  "ramp_quiet",
+]);
 
 const BEGIN = new Trace(0).start;
 

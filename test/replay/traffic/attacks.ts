@@ -255,6 +255,26 @@ export const ATTACKS: readonly Case[] = [
     expected: [ban(60)],
   },
   {
+    name: "script_scan",
+    why: "Two dozen scripts that others may have left behind in WordPress' own directories, in half a minute: missing beside each other, but no directory has moved.",
+    seconds: CALM + 120,
+    build(trace) {
+      for (let n = 0; n < 24; n++)
+        trace.add(
+          CALM + n * 1.3,
+          ATTACKER,
+          "GET",
+          `/wp-${n % 3 === 0 ? "admin" : "includes"}/${trace.token(5)}.php`,
+          404,
+          {
+            agent: TOOL,
+            bytes: 196,
+          },
+        );
+    },
+    expected: [ban(25)],
+  },
+  {
     name: "dist_500",
     why: "Four hundred addresses, each at a human rate, together fifty requests a second for two articles. Nobody in it can be told from a person by rate alone: the right answer is a global alert.",
     seconds: CALM + 120,
