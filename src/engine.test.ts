@@ -287,10 +287,6 @@ describe("a ban", () => {
       });
     });
 
-    test("a fourth that comes before that is not waited for", () => {
-      expect(banned().flow(1, 4, () => wrong).bans.length).toBe(2);
-    });
-
     test("not for one more, and then the right one, as a browser sends them", () => {
       const form = { source: A, path: "/wp-login.php", status: 200 };
       const site = banned();
@@ -305,9 +301,17 @@ describe("a ban", () => {
       expect(site.bans.filter(({ source }) => source === A).length).toBe(1);
     });
 
-    test("nor for three colleagues who log in at once", () => {
-      const site = banned().flow(5, 3, () => wrong);
-      expect(site.flow(5, 3, () => right).wait(MINUTE).bans.length).toBe(1);
+    test("nor for eight colleagues who log in at once, nor for forty who open the form", () => {
+      const site = banned().flow(5, 8, () => wrong);
+      expect(site.flow(5, 8, () => right).wait(MINUTE).bans.length).toBe(1);
+      expect(site.flow(1, 40, () => ({ source: A, path: "/wp-login.php", status: 200 })).bans.length).toBe(1);
+    });
+
+    test("nor long after it, when the bucket has emptied", () => {
+      const site = banned()
+        .wait(4 * DAY)
+        .flow(1 / 60, 8, () => wrong);
+      expect(site.wait(MINUTE).bans.length).toBe(1);
     });
 
     test("not of those that a page follows", () => {

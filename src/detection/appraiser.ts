@@ -132,8 +132,8 @@ export class Appraiser {
   /** After a ban: trust has to be earned anew, slow failing forgives only so much, and logins that waited were wrong. */
   punish(source: Source, slot: number | undefined, at: EpochMs): void {
     this.trust.revoke(source);
-    const open = slot === undefined ? 0 : this.#logins.openOf(slot);
-    if (open > 0) this.slow.add(source, open, at);
+    const wrong = slot === undefined || this.isTrusted(slot, at) ? 0 : this.#logins.openOf(slot);
+    if (wrong > 0) this.slow.add(source, wrong, at);
     this.slow.afterBan(source, this.tuning.secondChance, at);
   }
 
@@ -268,16 +268,11 @@ export class Appraiser {
     if (marks & Mark.exploit)
       return this.slow.addExploit(source, weight, at, attemptOf(record, target), (marks & Mark.certain) !== 0);
     // A login that was not refused is known to be wrong only when no page has followed.
-    const isOpen = kind === "login" && record.method === "POST" && record.status < 400;
-    if (isOpen) return this.slow.levelOf(source, at) + this.#heldAgainst(slot, source);
+    if (kind === "login" && record.method === "POST" && record.status < 400) return 0;
     if (weight > 0) return this.slow.add(source, weight, at);
-    if (kind !== "login" || record.method !== "GET") return 0;
+    // Who comes back after a ban, and be it an office, has to look at the form.
+    if (kind !== "login" || record.method !== "GET" || this.slow.wasBanned(source, at)) return 0;
     return this.slow.add(source, this.tuning.loginFormWeight, at);
-  }
-
-  /** Logins that wait for their page count at once for a source that was banned, unless several people have come from it. */
-  #heldAgainst(slot: number, source: Source): number {
-    return this.table.rows.people(slot) === 1 && this.slow.wasBanned(source) ? this.#logins.openOf(slot) - 1 : 0;
   }
 
   #trustUntil(slot: number, until: EpochMs): void {

@@ -44,10 +44,11 @@ describe("SlowFailures", () => {
     for (const left of [4, 2, 2]) {
       slow.add(A, 30, START);
       slow.afterBan(A, 4, START);
-      expect([slow.levelOf(A, START), slow.wasBanned(A)]).toEqual([24 - left, true]);
+      expect([slow.levelOf(A, START), slow.wasBanned(A, START)]).toEqual([24 - left, true]);
     }
+    expect(slow.wasBanned(A, START + SLOW_MS)).toBe(false);
     slow.add(A, 30, START + SLOW_MS);
-    expect(slow.wasBanned(A)).toBe(false);
+    expect(slow.wasBanned(A, START + SLOW_MS)).toBe(false);
     slow.afterBan(A, 4, START + SLOW_MS);
     expect(slow.levelOf(A, START + SLOW_MS)).toBe(20);
   });
@@ -55,13 +56,12 @@ describe("SlowFailures", () => {
   test("that it was banned is known beside what it tried, until the bucket is empty", () => {
     const slow = new SlowFailures(24);
     slow.addExploit(A, 3, START, 0xabcdef, true);
-    slow.afterBan(A, 30, START);
-    expect([slow.levelOf(A, START), slow.wasBanned(A), slow.isLikeBotnet(A)]).toEqual([0, true, true]);
-    slow.addExploit(A, 3, START, 0xabcdef, true);
-    expect([slow.levelOf(A, START), slow.wasBanned(A)]).toEqual([3, false]);
     slow.afterBan(A, 4, START);
     slow.addExploit(A, 3, START, 0xabcdef, true);
-    expect([slow.levelOf(A, START), slow.wasBanned(A)]).toEqual([3, true]);
+    expect([slow.levelOf(A, START), slow.wasBanned(A, START), slow.isLikeBotnet(A)]).toEqual([3, true, true]);
+    expect(slow.wasBanned(A, START + SLOW_MS)).toBe(false);
+    slow.addExploit(A, 3, START + SLOW_MS, 0xabcdef, true);
+    expect([slow.levelOf(A, START + SLOW_MS), slow.wasBanned(A, START + SLOW_MS)]).toEqual([3, false]);
   });
 
   test("a source can be forgotten, in what is saved too", () => {

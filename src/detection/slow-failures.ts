@@ -75,7 +75,7 @@ export class SlowFailures {
   afterBan(source: Source, chances: number, at: EpochMs): void {
     const entry = this.#levels.get(source);
     if (entry === undefined) return;
-    const left = entry.target & WAS_BANNED ? chances / 2 : chances;
+    const left = this.wasBanned(source, at) ? chances / 2 : chances;
     const level = Math.max(0, Math.min(this.levelOf(source, at), this.limit - left));
     this.#set(source, level, at, entry.target | WAS_BANNED);
   }
@@ -100,8 +100,8 @@ export class SlowFailures {
   }
 
   /** Was it banned, with its bucket never empty since? */
-  wasBanned(source: Source): boolean {
-    return ((this.#levels.get(source)?.target ?? 0) & WAS_BANNED) !== 0;
+  wasBanned(source: Source, at: EpochMs): boolean {
+    return (this.#targetOf(source, at) & WAS_BANNED) !== 0;
   }
 
   /**
@@ -136,7 +136,8 @@ export class SlowFailures {
   }
 
   #targetOf(source: Source, at: EpochMs): number {
-    return this.levelOf(source, at) === 0 ? 0 : this.#levels.get(source)!.target;
+    const entry = this.#levels.get(source);
+    return entry === undefined || this.#levelIn(entry, at) === 0 ? 0 : entry.target;
   }
 
   #levelIn({ level, at }: Bucket, now: EpochMs): number {

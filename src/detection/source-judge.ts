@@ -254,10 +254,9 @@ export class SourceJudge {
     const { failureSurgeSources, failureSurgeShare, secondChance } = this.tuning;
     const { slow } = this.appraiser;
     const source = this.table.sourceOf(slot);
-    const most = slow.wasBanned(source) ? Math.min(bar, secondChance / 2) : bar;
+    const most = slow.wasBanned(source, now) ? Math.min(bar, secondChance / 2) : bar;
     const taken = most * (1 - failureSurgeShare);
-    // What waits for its answer is held against the whole bar.
-    if (level > bar || slow.levelOf(source, now) <= bar - taken || !slow.isLikeBotnet(source)) return 0;
+    if (level <= bar - taken || level > bar || !slow.isLikeBotnet(source)) return 0;
     return slow.isSurging(failureSurgeSources, now) ? taken : 0;
   }
 

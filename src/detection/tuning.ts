@@ -145,14 +145,14 @@ export const TUNING: Tuning = {
   exploitWeight: 3,
   // /.git/config, a router's hole, a shell: a curious owner asks for one of them, scanners for one after the other.
   blatantWeight: 5,
-  // Dead links and renamed pages make an honest visitor fail too, a dozen times in a bad minute.
-  probeWeight: 0.66,
+  // Dead links and renamed pages make an honest visitor fail too, nearly a dozen times in a bad minute.
+  probeWeight: 0.7,
   // A crawler that comes back to a directory which has moved fails on page after page of it; scanners look around.
   siblingWeight: 0.25,
   // People open the form once a day; guessers before every guess, and some guess in its query.
   loginFormWeight: 0.1,
-  // After its ban a source has to fail again, and again; a person has found the password by then, and opens the form.
-  secondChance: 2.5,
+  // After its ban a source has to fail again, and again: a person has found the password by then.
+  secondChance: 2,
   // A few people forget their password in the same hour; when more addresses fail again and again, a botnet guesses.
   failureSurgeSources: 6,
   // Each of a botnet's addresses tries only a few times; a person among them still has a handful of tries.
