@@ -5,7 +5,7 @@ const PATHS = 6;
 const STATUSES = 6;
 const MAX_TEXT = 200;
 /** Bits that different paths set: enough to tell sixty from a hundred and thirty. */
-const SEEN_BITS = 128;
+const SEEN_BITS = 64;
 
 /**
  * What a busy source (or the site) mostly asks for, in constant memory: the space-saving counters of
@@ -19,7 +19,9 @@ export class PathSketch {
   readonly #pathCosts: (number | undefined)[] = [];
   readonly #statuses: number[] = [];
   readonly #statusCounts: number[] = [];
-  readonly #seen = [0, 0, 0, 0];
+  /** Two numbers, not a list: there is a sketch for every busy source. */
+  #seenLow = 0;
+  #seenHigh = 0;
   #fetches = 0;
   #fetchedBytes = 0;
   #parts = 0;
@@ -51,7 +53,8 @@ export class PathSketch {
    * seconds; they come in order.
    */
   addLook(hash: number, isPart: boolean, second: number): void {
-    this.#seen[(hash >>> 5) & 3]! |= 1 << (hash & 31);
+    if (hash & 32) this.#seenHigh |= 1 << (hash & 31);
+    else this.#seenLow |= 1 << (hash & 31);
     this.looks++;
     if (isPart) this.#parts++;
     if (second === this.#lastSecond) return;
@@ -71,10 +74,10 @@ export class PathSketch {
 
   /**
    * How many different paths it looked at, about: by linear counting (Whang, Vander-Zanden and Taylor, 1990), from the bits
-   * that they left unset. Some hundreds at most are told apart.
+   * that they left unset. A hundred or two at most are told apart.
    */
   get variety(): number {
-    const unset = this.#seen.reduce((sum, word) => sum - bitsIn(word), SEEN_BITS);
+    const unset = SEEN_BITS - bitsIn(this.#seenLow) - bitsIn(this.#seenHigh);
     return -SEEN_BITS * Math.log(Math.max(1, unset) / SEEN_BITS);
   }
 
