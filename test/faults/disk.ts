@@ -3,7 +3,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { findProgram } from "../../src/firewall/exec.ts";
-import { must } from "../e2e/process.ts";
+import { must, run, until } from "../e2e/process.ts";
 
 const SIZE = "48M";
 
@@ -62,7 +62,7 @@ export class Disk {
 
   /** Goes on with what `freeze` kept, as another device. Everybody who used the disk must be gone. */
   async replug(): Promise<void> {
-    await must(["umount", this.at]);
+    await this.#unmount();
     const old = this.#device;
     this.#lives++;
     await this.#mount();
@@ -70,9 +70,16 @@ export class Disk {
   }
 
   async destroy(): Promise<void> {
-    await must(["umount", this.at]);
+    await this.#unmount();
     await must(["losetup", "--detach", this.#device]);
     rmSync(this.#dir, { recursive: true });
+  }
+
+  /** Whoever was killed lets go of the disk a moment later, on a busy machine; and others walk through the directory it is in. */
+  async #unmount(): Promise<void> {
+    await until(`${this.at} to be let go of`, async () => (await run(["umount", this.at])).code === 0, {
+      everyMs: 100,
+    });
   }
 
   get #image(): string {
